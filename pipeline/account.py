@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
+from pipeline import command
 from pipeline.configuration.config import Config
 from pipeline.configuration.fields import LOCAL
 from pipeline.errors import Refused
@@ -52,7 +53,18 @@ def client(service: str, config: Config, *, region: str | None = None) -> Any:
         user_agent_extra="governed-finetune",
     )
     with answering(f"making a client of {service}", config):
-        return boto3.client(service, region_name=region or config.aws.region, config=settings)
+        made = boto3.client(service, region_name=region or config.aws.region, config=settings)
+    if command.verbose():
+        made.meta.events.register("after-call", _shown)
+    return made
+
+
+def _shown(*, model: Any, parsed: Any, **_: Any) -> None:
+    """Show a call without its content, which may hold what is not for a terminal."""
+    answer = parsed.get("ResponseMetadata", {})
+    tries = answer.get("RetryAttempts", 0) + 1
+    service = model.service_model.service_name
+    command.note(f"call       {service} {model.name} {answer.get('HTTPStatusCode')}, try {tries}")
 
 
 @contextlib.contextmanager

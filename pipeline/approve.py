@@ -24,6 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     given = _parser().parse_args(argv)
     configured = config.load(command.environment(given.env))
+    command.require_role(configured.environment, "approver")
     # One word for each, so that a reason that begins with a dash stays a reason.
     decided = [f"--{name}={getattr(given, name)}" for name in ("model", "alias", "reason")]
     flags = [f"--{name}" for name in ("revoke", "json") if getattr(given, name)]

@@ -30,6 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the auditor with the arguments of conf and return its exit code."""
     given = _parser().parse_args(argv)
     configured = config.load(command.environment(given.env))
+    command.require_role(configured.environment, "auditor")
     return command.step(
         "steps.audit", [*arguments(configured), *_chosen(given)], configured.logging.variables
     )

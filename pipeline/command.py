@@ -9,10 +9,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from typing import IO, Any
 
 from pipeline.errors import PipelineError, UsageError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_LOCAL = "local"  # `configuration.fields.LOCAL`, which needs pydantic and so half a second
+ROLE = "PIPELINE_LOCAL_ROLE"  # whose keys a shell of the embedded environment has
+_loudness: set[str] = set()
 EXIT_CODES = "exit codes: 0 done · 1 refused or failed · 2 bad usage or configuration · 3 differs"
 
 
@@ -28,7 +32,35 @@ def parser(module: str, description: str, epilog: str) -> argparse.ArgumentParse
     made.add_argument(
         "--env", metavar="ENV", help="a file in conf/: local, dev or prod (default: $PIPELINE_ENV)"
     )
+    add_loudness(made)
     return made
+
+
+def add_loudness(made: argparse.ArgumentParser) -> None:
+    """Add `--quiet` and `--verbose`, which hold for this process."""
+    _loudness.clear()
+    made.add_argument("--quiet", action=_Loudness, help="results and errors only, no progress")
+    made.add_argument("--verbose", action=_Loudness, help="also each call of AWS, on stderr")
+
+
+class _Loudness(argparse.Action):
+    """An option without a value that `quiet` and `verbose` read."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, **more: Any) -> None:
+        super().__init__(option_strings, dest, nargs=0, **more)
+
+    def __call__(self, *_: object) -> None:
+        _loudness.add(self.dest)
+
+
+def quiet() -> bool:
+    """Return whether this command was asked for results and errors only."""
+    return "quiet" in _loudness
+
+
+def verbose() -> bool:
+    """Return whether this command was asked to show its calls."""
+    return "verbose" in _loudness
 
 
 def environment(given: str | None, environ: Mapping[str, str] = os.environ) -> str:
@@ -48,6 +80,23 @@ def environment(given: str | None, environ: Mapping[str, str] = os.environ) -> s
     raise UsageError(message)
 
 
+def require_role(environment: str, role: str) -> None:
+    """Refuse a shell of the embedded environment that has the keys of another role.
+
+    An account has no such variable: there AWS refuses, and its message names the right.
+
+    Raises:
+        UsageError: the shell has another role.
+    """
+    held = os.environ.get(ROLE)
+    if environment == _LOCAL and held not in (None, role):
+        message = (
+            f"this shell has the keys of `{held}`; expected those of `{role}`\n"
+            f'  do        eval "$(python -m pipeline.local env --as {role})"'
+        )
+        raise UsageError(message)
+
+
 def ended(body: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None = None) -> int:
     """Run a command's `main` and return its exit code.
 
@@ -56,7 +105,7 @@ def ended(body: Callable[[Sequence[str] | None], int], argv: Sequence[str] | Non
     try:
         return body(argv)
     except PipelineError as error:
-        note(f"{type(error).__name__}: {error}")
+        complain(f"{type(error).__name__}: {error}")
         return error.exit_code
     except KeyboardInterrupt:
         return 130
@@ -67,7 +116,9 @@ def ended(body: Callable[[Sequence[str] | None], int], argv: Sequence[str] | Non
         if error.errno not in _FULL:
             raise
         path = error.filename or "the disk that this command writes to"
-        note(f"the disk is full: {path}: {error.strerror}\n  do        make room, and run it again")
+        complain(
+            f"the disk is full: {path}: {error.strerror}\n  do        make room, and run it again"
+        )
         return 1
 
 
@@ -81,10 +132,24 @@ def step(module: str, words: Sequence[str], variables: Mapping[str, str]) -> int
     return subprocess.run(command, check=False, env=os.environ | variables).returncode
 
 
+def answer(module: str, words: Sequence[str], variables: Mapping[str, str]) -> tuple[int, str]:
+    """Run a step as `step` does; return its exit code and what it printed to stdout."""
+    command = [sys.executable, "-m", module, *words]
+    ended = subprocess.run(
+        command, check=False, env=os.environ | variables, stdout=subprocess.PIPE, text=True
+    )
+    return ended.returncode, ended.stdout
+
+
 def line(module: str, environment: str, words: str = "") -> str:
     """Return a command for a person to type, with `--env` where $PIPELINE_ENV does not name it."""
     named = "" if os.environ.get("PIPELINE_ENV") == environment else f" --env {environment}"
     return f"python -m {module}{named} {words}".rstrip()
+
+
+def coloured(stream: IO[str]) -> bool:
+    """Return whether to write colours: to a terminal, and not where $NO_COLOR is set."""
+    return stream.isatty() and not os.environ.get("NO_COLOR")
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -99,7 +164,14 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def note(text: str) -> None:
-    """Write a line for the person at the terminal to stderr. stdout is for results."""
+    """Write a line for the person at the terminal to stderr, unless --quiet was given. stdout is
+    for results."""
+    if not quiet():
+        complain(text)
+
+
+def complain(text: str) -> None:
+    """Write an error to stderr."""
     sys.stderr.write(f"{text}\n")
 
 

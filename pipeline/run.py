@@ -4,6 +4,7 @@
     python -m pipeline.run --env dev --set LoraRank=32 --set MaxEvalLoss=2.2
     python -m pipeline.run --env dev --from 4x7k2m9p1q0z --set Seed=18   # as that one, another seed
     python -m pipeline.run --env dev --from 4x7k2m9p1q0z --reuse --set LoraRank=32   # same examples
+    python -m pipeline.run --env dev --set Epochs=3 --plan     # what it would take; starts nothing
     python -m pipeline.run --env dev --token 20261122T050000-a1b2c3 --follow   # repeat a start
 
 Each start has a token. The same parameters under the same token are one execution.
@@ -16,6 +17,7 @@ worker runs.
 
 import argparse
 import json
+import shlex
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -27,6 +29,7 @@ from pipeline.configuration.parameters import help_table
 from pipeline.deployment import aliases
 from pipeline.errors import Refused, UsageError
 from pipeline.execution import following, reuse, start
+from pipeline.inspection import expected
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -39,9 +42,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     configured = config.load(command.environment(arguments.env))
     client = account.sagemaker(configured)
     if arguments.alias:
-        client = aliases.OfAlias(client, arguments.alias)
+        client = aliases.OfAlias(client, arguments.alias, environment=configured.environment)
     token = arguments.token or start.new_token()
     prepared = _prepared(arguments, configured, client, token=token, overrides=overrides)
+    if arguments.plan:
+        return _planned(prepared, client, as_json=arguments.json)
+    if arguments.follow:
+        note("\n".join(expected.noted(configured, client, prepared.ran.values)[0]))
     arn = _sent(prepared, client, token)
     if not arguments.follow:
         output(json.dumps({"execution": arn, "token": token}) if arguments.json else arn)
@@ -63,10 +70,11 @@ def _prepared(
         source = start.named(configured, client, arguments.source)
         overrides = {reuse.PARAMETER: reuse.origin_of(configured, client, source)} | overrides
     prepared = start.prepared(configured, client, overrides, token=token, source=arguments.source)
+    upsert = command.line("pipeline.upsert", configured.environment)
     for name, text in prepared.left_out.items():
         note(
             f"left out   {name}={text}: the deployed definition no longer has this parameter; to "
-            "use it, deploy the commit of that execution first (python -m pipeline.upsert)"
+            f"use it, deploy the commit of that execution first ({upsert})"
         )
     if prepared.reusable:
         note(
@@ -74,6 +82,21 @@ def _prepared(
             "with --reuse it verifies them instead"
         )
     return prepared
+
+
+def _planned(prepared: start.Start, client: Any, *, as_json: bool) -> int:
+    """Print what would be started and what it would take; start nothing."""
+    lines, estimate = expected.noted(prepared.config, client, prepared.ran.values)
+    differs = {name: value for name, (_, value) in prepared.ran.differing.items()}
+    if as_json:
+        values = dict(prepared.ran.values)
+        plan = {"parameters": values, "differs": differs, "expected": estimate}
+        output(json.dumps(plan, indent=2))
+        return 0
+    asked = " ".join(f"{name}={value}" for name, value in differs.items())
+    output("\n".join([f"parameters {asked or 'the defaults'}", *lines]))
+    note("nothing was started; the same command without --plan starts it")
+    return 0
 
 
 def settings(words: Sequence[str]) -> dict[str, str]:
@@ -112,12 +135,12 @@ def _sent(prepared: start.Start, client: Any, token: str) -> str:
 
 def _repeat(arguments: argparse.Namespace, token: str) -> str:
     """The command line that follows the same execution again."""
-    words = ["python -m pipeline.run", *(["--env", arguments.env] if arguments.env else [])]
-    words += [f"--set {word}" for word in arguments.set]
+    words = ["pipeline.run", *(["--env", arguments.env] if arguments.env else [])]
+    words += [word for text in arguments.set for word in ("--set", text)]
     words += ["--from", arguments.source] if arguments.source else []
     words += ["--alias", arguments.alias] if arguments.alias else []
     words += ["--reuse"] if arguments.reuse else []
-    return " ".join([*words, "--token", token, "--follow"])
+    return f"python -m {shlex.join([*words, '--token', token, '--follow'])}"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -149,6 +172,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--follow", action="store_true", help="watch until it ends; exit 0 only if it succeeded"
+    )
+    parser.add_argument(
+        "--plan",
+        action="store_true",
+        help="check everything, print the estimate of time and cost, and start nothing",
     )
     parser.add_argument(
         "--token", help="name of this start; the same name and parameters start nothing twice"

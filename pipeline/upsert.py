@@ -84,8 +84,11 @@ def _show_difference(configured: Config, client: Any, *, as_json: bool) -> int:
     if as_json:
         result = {"pipeline": name, "differs": bool(changed), "parts": changed}
         output(json.dumps(result, indent=2))
+    elif changed:
+        text = "\n\n".join(changed.values())
+        output(difference.coloured(text) if command.coloured(sys.stdout) else text)
     else:
-        output("\n\n".join(changed.values()) or f"{name} is deployed as compiled")
+        output(f"{name} is deployed as compiled")
     return 3 if changed else 0
 
 

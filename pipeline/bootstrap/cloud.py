@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from pipeline import account as aws_account
-from pipeline import layout, rights
+from pipeline import command, layout, rights
 from pipeline.bootstrap import experiments, identities, parameters, right_account, workspace
 from pipeline.bootstrap.change import Change, Changes
 from pipeline.configuration import config as configuration
@@ -192,7 +192,7 @@ class Cloud:
         if workspace.exists(lambda: self.admin().tables.get(name)):
             return
         if self._filings is None:
-            again = f"python -m pipeline.bootstrap --env {self.config.environment} --filings PATH"
+            again = command.line("pipeline.bootstrap", self.config.environment, "--filings PATH")
             yield Change("!", f"table {name}", None, (f"load it, or: {again}",))
             return
         from pipeline.local.setup import raw_table

@@ -6,9 +6,7 @@ It has no registry of images: a job's image is described when the job starts. Th
 conf/local.yaml are in the state folder; those that nothing decided yet are placeholders.
 """
 
-import os
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from pipeline import layout, rights
@@ -24,7 +22,7 @@ from pipeline.errors import UsageError
 from pipeline.local import environment
 from pipeline.local.aws import infrastructure
 from pipeline.local.host.servers import Servers
-from pipeline.local.host.state import State
+from pipeline.local.host.state import State, chosen
 from pipeline.local.setup import aws_account, base_model, federation, raw_table
 from pipeline.local.setup.filings import Filings
 from pipeline.local.setup.grants import RAW_TABLE
@@ -42,12 +40,12 @@ def site(folder: str | None, filings: Filings) -> "Embedded":
     Raises:
         UsageError: its servers do not run.
     """
-    state = State(Path(folder or os.environ.get("PIPELINE_LOCAL_STATE") or ".local"))
+    state = chosen(folder)
     record = state.load()
     alive = {process.name for process in record.processes if process.handle()}
     if not {"aws", "workspace"} <= alive:
         raise UsageError(
-            f"no servers run in {state.folder}\n  do        python -m pipeline.local up --empty"
+            f"no servers run in {state.folder}\n  do        {state.typed('up --empty')}"
         )
     return Embedded(state, Servers(state, record), filings)
 

@@ -22,7 +22,7 @@ from pipeline.configuration.config import Config
 from pipeline.doctor import workspace as found_in
 
 _DELETED = "deleted"
-_LEVELS = {
+LEVELS = {
     "train": ExperimentPermissionLevel.CAN_EDIT,
     "scientist": ExperimentPermissionLevel.CAN_READ,
 }
@@ -46,8 +46,8 @@ def changes(admin: WorkspaceClient, config: Config, *, looks: bool = True) -> Ch
         make = partial(admin.experiments.create_experiment, name, tags=tags)
         yield Change("+", f"experiment {name}", make)
     ids = found_in.principals(config, admin)
-    held = _levels(admin, name) if looks else {}
-    for principal, level in _LEVELS.items():
+    held = levels(admin, name) if looks else {}
+    for principal, level in LEVELS.items():
         if level.value not in held.get(ids.get(principal, ""), set()):
             yield Change(
                 "+",
@@ -70,6 +70,19 @@ def experiment_id(admin: WorkspaceClient, name: str) -> str | None:
     return found.experiment_id if found and found.lifecycle_stage != _DELETED else None
 
 
+def is_ours(admin: WorkspaceClient, config: Config, name: str) -> bool:
+    """Return whether bootstrap made an experiment; one in /Shared may be Train's."""
+    found = _named(admin, name)
+    tags = {each.key: each.value for each in (found.tags if found else None) or ()}
+    return ownership.has(tags, config.environment)
+
+
+def is_deleted(admin: WorkspaceClient, name: str) -> bool:
+    """Return whether an experiment was deleted and keeps its name: nobody can make it again."""
+    found = _named(admin, name)
+    return found is not None and found.lifecycle_stage == _DELETED
+
+
 def _named(admin: WorkspaceClient, name: str) -> Experiment | None:
     try:
         return admin.experiments.get_by_name(name).experiment
@@ -77,7 +90,7 @@ def _named(admin: WorkspaceClient, name: str) -> Experiment | None:
         return None
 
 
-def _levels(admin: WorkspaceClient, name: str) -> dict[str, set[str]]:
+def levels(admin: WorkspaceClient, name: str) -> dict[str, set[str]]:
     """Return each principal's levels; the higher ones include CAN_EDIT and CAN_READ."""
     number = experiment_id(admin, name)
     if number is None:

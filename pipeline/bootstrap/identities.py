@@ -14,6 +14,7 @@ from typing import Any
 
 from databricks.sdk import WorkspaceClient
 
+from pipeline import command
 from pipeline.bootstrap.change import Change, Changes
 from pipeline.rights import PRINCIPALS
 
@@ -151,7 +152,7 @@ def removed(admin: WorkspaceClient, store: Any, environment: str) -> Changes:
 def left(admin: WorkspaceClient, store: Any, environment: str) -> Changes:
     """Yield, for a person, what `removed` would remove."""
     if found := [each.what for each in removed(admin, store, environment)]:
-        again = f"python -m pipeline.bootstrap --env {environment} --remove-secrets"
+        again = command.line("pipeline.bootstrap", environment, "--remove-secrets")
         do = f"when conf's client_ids are deployed and no earlier execution runs: {again}"
         yield Change("!", "secrets that `federated` does not read", None, (*found, do))
 

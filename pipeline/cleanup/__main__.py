@@ -6,8 +6,9 @@
 It takes the identities of `pipeline.bootstrap`. Principals, the pipeline and the layers `watch`,
 `compute` and `network` go, then catalog entries and storage. What lacks bootstrap's mark or tags of
 this environment stays, as does what holds something of others or is in use. The evidence is locked:
-its bucket, and the layers `foundation` and `identity` that protect it, stay. The tables' files stay
-too, in the governed bucket. A second run removes nothing more.
+its bucket, and the layers `foundation` and `identity` that protect it, stay. So do the tables and
+the model that evidence names, unless --catalog is given, and always their files. Bootstrap then
+makes the rest again. A second run removes nothing more.
 docs/decisions/051-cleanup.md has the reasons.
 """
 
@@ -38,7 +39,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     from pipeline.cleanup import order
 
     show = (lambda change: None) if arguments.json else (lambda change: output(change.text()))
-    found = carried_out(order.parts(site), plan=arguments.plan, show=show)
+    found = carried_out(
+        order.parts(site, catalog=arguments.catalog), plan=arguments.plan, show=show
+    )
     if arguments.json:
         shown = [{"sign": each.sign, "what": each.what, "details": each.details} for each in found]
         output(json.dumps(shown, indent=2))
@@ -69,6 +72,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--yes", metavar="ENV", help="the environment again, without which nothing is removed"
+    )
+    parser.add_argument(
+        "--catalog",
+        action="store_true",
+        help="also remove the tables and the model that evidence names: an audit then fails",
     )
     parser.add_argument("--json", action="store_true", help="print the changes as JSON")
     parser.add_argument(

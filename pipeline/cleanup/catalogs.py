@@ -6,7 +6,7 @@ What goes is deleted by name, and a container only when it is empty: nothing is 
 what appears meanwhile stays too. The files of the tables stay in the governed bucket.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple
@@ -18,9 +18,9 @@ from pipeline.bootstrap import ownership
 from pipeline.bootstrap.change import Change, Changes
 from pipeline.bootstrap.site import Site
 from pipeline.bootstrap.workspace import exists
+from pipeline.cleanup import evidence
 from pipeline.cleanup.kept import foreign, stays, tried
 from pipeline.configuration.config import Config
-from pipeline.configuration.parameters import DEFAULTS
 
 _OWN = ("default", "information_schema")  # schemas that a catalog is made with
 
@@ -30,14 +30,20 @@ class _Object(NamedTuple):
     delete: Callable[[], Any] | None  # None: another's
 
 
-def removed(site: Site) -> Changes:
-    """Yield the schemas, then the catalogs; what stays with the reason."""
+def removed(site: Site, *, named: evidence.Named | None = None) -> Changes:
+    """Yield the schemas, then the catalogs; what stays with the reason.
+
+    Args:
+        site: the environment.
+        named: what evidence names, which stays with its schema and catalog.
+    """
     admin, config = site.admin(), site.config
+    kept = {name for names in (named or {}).values() for name in names}
     where = rights.places(config)
     gone: set[str] = set()
     for schema in dict.fromkeys(where.schemas):
         if exists(partial(admin.schemas.get, schema)):
-            change = _schema(admin, config, schema)
+            change = _schema(admin, config, schema, kept)
             gone |= {schema} if change.sign == "-" else set()
             yield from tried(change)
     for catalog in where.catalogs:
@@ -45,13 +51,15 @@ def removed(site: Site) -> Changes:
             yield from tried(_catalog(admin, config, catalog, gone))
 
 
-def _schema(admin: Any, config: Config, schema: str) -> Change:
+def _schema(admin: Any, config: Config, schema: str, kept: Set[str]) -> Change:
     what = f"schema {schema}"
     if not ownership.has(admin.schemas.get(schema).properties, config.environment):
         return foreign(what, config.environment)
     inside = list(_inside(admin, config, schema))
     if others := [each.name for each in inside if each.delete is None]:
         return stays(what, f"it holds what is not this environment's: {', '.join(others)}")
+    if names := [each.name for each in inside if each.name in kept]:
+        return stays(what, f"evidence names {', '.join(names)}; --catalog removes it too")
 
     def make() -> None:
         for each in inside:
@@ -90,16 +98,14 @@ def _inside(admin: Any, config: Config, schema: str) -> Iterator[_Object]:
     """
     catalog, _, name = schema.partition(".")
     place = {"catalog_name": catalog, "schema_name": name}
-    raw, curated, model = (
-        str(config.parameters.get(key, DEFAULTS[key]))
-        for key in ("RawTable", "CuratedTable", "ModelName")
-    )
+    tables = [each for names in evidence.tables(config).values() for each in names]
+    model = evidence.model(config)
     bucket = f"s3://{config.storage.governed_bucket}/"
     for table in admin.tables.list(**place):
         full = str(table.full_name)
         external = table.table_type is not None and table.table_type.value == "EXTERNAL"
         own = external and str(table.storage_location).startswith(bucket)
-        known = full in (raw, curated) and own
+        known = full in tables and own
         yield _Object(full, partial(admin.tables.delete, full) if known else None)
     for found in admin.registered_models.list(**place):
         full = str(found.full_name)

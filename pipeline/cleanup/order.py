@@ -4,9 +4,10 @@ First what gives rights and what costs: principals, the pipeline, and the layers
 the first. Then the workspace's objects, each of which may be in use still, or another's. It stays
 then, with the reason, and the others are removed. Only what has bootstrap's mark or tags goes.
 
-Evidence is locked, and its bucket's policy lets nobody remove it. So the layer that has it
-(`foundation`) and the roles which that layer names (`identity`) stay, with the governed and
-artifact buckets that their policies protect.
+What evidence names in the catalog stays: pipeline/cleanup/evidence.py has the reason. Evidence is
+locked, and its bucket's policy lets nobody remove it. So the layer that has it (`foundation`) and
+the roles which that layer names (`identity`) stay, with the governed and artifact buckets that
+their policies protect.
 
 What is absent is not deleted again, so a crash or a lost answer is repaired by a repetition.
 """
@@ -16,13 +17,13 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from pipeline import rights
+from pipeline import command, rights
 from pipeline.bootstrap import experiments, ownership
 from pipeline.bootstrap import workspace as made
 from pipeline.bootstrap.change import Change, Changes, Part
 from pipeline.bootstrap.identities import emptied, existing, name_of
 from pipeline.bootstrap.site import Site
-from pipeline.cleanup import catalogs
+from pipeline.cleanup import catalogs, evidence
 from pipeline.cleanup.kept import foreign, stays, tried
 from pipeline.doctor import layers
 from pipeline.errors import Refused
@@ -30,11 +31,21 @@ from pipeline.errors import Refused
 _WORKSPACE = "a metastore admin who is a workspace admin too"
 _AWS = "an administrator of the AWS account: cloudformation:DeleteStack, sagemaker:DeletePipeline"
 _STAY = ("foundation", "identity")
+_LOGS = ("/aws/sagemaker/TrainingJobs", "/aws/emr-serverless")  # as `watch` has them
 _ENDED = ("Succeeded", "Failed", "Stopped")
 
 
-def parts(site: Site) -> list[Part]:
-    """Return every part, with what stays at the end."""
+def parts(site: Site, *, catalog: bool = False) -> list[Part]:
+    """Return every part, with what stays at the end.
+
+    Args:
+        site: the environment.
+        catalog: whether what evidence names in the catalog goes too.
+    """
+
+    def named() -> evidence.Named:
+        return {} if catalog else evidence.named(site)
+
     return [
         Part("the executions", _AWS, partial(_executions, site)),
         Part("the identities", _WORKSPACE, partial(_identities, site)),
@@ -45,8 +56,8 @@ def parts(site: Site) -> list[Part]:
             if layer not in _STAY
         ),
         Part("the experiment", _WORKSPACE, partial(_experiment, site)),
-        Part("the catalogs", _WORKSPACE, partial(catalogs.removed, site)),
-        Part("the storage", _WORKSPACE, partial(_storage, site)),
+        Part("the catalogs", _WORKSPACE, lambda: catalogs.removed(site, named=named())),
+        Part("the storage", _WORKSPACE, lambda: _storage(site, named=named())),
         Part("what stays", _AWS, partial(_staying, site)),
     ]
 
@@ -65,25 +76,33 @@ def _executions(site: Site) -> Changes:
     except sagemaker.exceptions.ResourceNotFound:
         running = []
     if running:
-        raise Refused(f"executions run: {' '.join(running)}\n  do        python -m pipeline.stop")
+        stop = command.line("pipeline.stop", site.config.environment, running[0])
+        raise Refused(f"executions run: {' '.join(running)}\n  do        {stop}")
     yield from ()
 
 
-def _storage(site: Site) -> Changes:
-    admin, environment = site.admin(), site.config.environment
-    names = [rights.location(environment, content) for content in made.CONTENTS]
-    kinds: list[tuple[str, Any, list[str]]] = [
-        ("external location", admin.external_locations, names),
-        ("storage credential", admin.storage_credentials, [made.credential_name(site.config)]),
-    ]
-    for kind, api, each in kinds:
-        for name in each:
-            if made.exists(partial(api.get, name)):
-                what = f"{kind} {name}"
-                if ownership.has(api.get(name).comment or "", environment):
-                    yield from tried(Change("-", what, partial(api.delete, name)))
-                else:
-                    yield foreign(what, environment)
+def _storage(site: Site, *, named: evidence.Named | None = None) -> Changes:
+    admin, kept = site.admin(), named or {}
+    for content in made.CONTENTS:
+        location = rights.location(site.config.environment, content)
+        of_content = kept.get(content, ())
+        yield from _place(site, "external location", admin.external_locations, location, of_content)
+    files = tuple(name for names in kept.values() for name in names)
+    credential = made.credential_name(site.config)
+    yield from _place(site, "storage credential", admin.storage_credentials, credential, files)
+
+
+def _place(site: Site, kind: str, api: Any, name: str, kept: Sequence[str]) -> Changes:
+    """Yield one location or credential; `kept` are the objects that evidence names in it."""
+    if not made.exists(partial(api.get, name)):
+        return
+    what = f"{kind} {name}"
+    if not ownership.has(api.get(name).comment or "", site.config.environment):
+        yield foreign(what, site.config.environment)
+    elif kept:
+        yield stays(what, f"it has the files of {', '.join(kept)}, which evidence names")
+    else:
+        yield from tried(Change("-", what, partial(api.delete, name)))
 
 
 def _experiment(site: Site) -> Changes:
@@ -167,30 +186,52 @@ def _delete(cloudformation: Any, name: str) -> None:
 
 
 def _staying(site: Site) -> Changes:
-    """Yield what is left, with the reason."""
-    config, cloudformation = site.config, site.client("cloudformation")
-    bucket, days = config.storage.evidence_bucket, config.evidence.object_lock_days
+    """Yield what is left, with the reason and every resource of it."""
+    cloudformation = site.client("cloudformation")
     why = {
-        "foundation": f"it has {bucket}: {_locked(site.client('s3'), bucket, days)}",
+        "foundation": _locked(site),
         "identity": "the bucket policies and keys of foundation name its roles",
     }
     for layer, reason in why.items():
-        name = f"governed-finetune-{config.environment}-{layer}"
+        name = f"governed-finetune-{site.config.environment}-{layer}"
         if layers.stack(cloudformation, name) is not None:
-            yield Change("=", f"stack {name}", None, (reason,))
+            yield Change("=", f"stack {name}", None, (reason, *_inside(cloudformation, name)))
+    names = [group["logGroupName"] for group in kept_logs(site.client("logs"))]
+    if names:
+        why_logs = "a log ends by its own retention; the next bootstrap imports them"
+        yield stays(f"log groups {' '.join(names)}", why_logs)
 
 
-def _locked(s3: Any, bucket: str, days: int) -> str:
+def _inside(cloudformation: Any, name: str) -> list[str]:
+    """Return a line for each type of resource that a stack keeps, with their names."""
+    pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=name)
+    found: dict[str, list[str]] = {}
+    for page in pages:
+        for each in page["StackResourceSummaries"]:
+            kind = each["ResourceType"].removeprefix("AWS::")
+            found.setdefault(kind, []).append(str(each.get("PhysicalResourceId")))
+    return [f"= {kind} {' '.join(names)}" for kind, names in found.items()]
+
+
+def kept_logs(logs: Any) -> list[dict[str, Any]]:
+    """Return the log groups that the layer `watch` retains."""
+    found = []
+    for name in _LOGS:
+        groups = logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"]
+        found += [each for each in groups if each["logGroupName"] == name]
+    return found
+
+
+def _locked(site: Site) -> str:
     """State for how long evidence is locked, by its newest version."""
-    try:
-        pages = s3.get_paginator("list_object_versions").paginate(Bucket=bucket)
-        times = [each["LastModified"] for page in pages for each in page.get("Versions", ())]
-    except s3.exceptions.NoSuchBucket:
-        return "it is gone"
+    bucket, days = site.config.storage.evidence_bucket, site.config.evidence.object_lock_days
+    times = evidence.versions(site)
+    if times is None:
+        return f"{bucket} is gone"
     if not times:
-        return "it is empty; only the break-glass role removes it (docs/architecture.md, Buckets)"
+        return f"{bucket} is empty; only the break-glass role removes it (docs/architecture.md)"
     until = max(times) + timedelta(days=days)
-    return f"{len(times)} versions of evidence, locked until {until:%Y-%m-%d %H:%M} UTC"
+    return f"{bucket}: {len(times)} versions of evidence, locked until {until:%Y-%m-%d %H:%M} UTC"
 
 
 def _ours(tags: Sequence[dict[str, str]], environment: str) -> bool:

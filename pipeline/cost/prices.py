@@ -55,7 +55,7 @@ class Prices:
             return known
         message = (
             f"conf/prices.json has no price of {instance_type}; "
-            "fetch it: python -m pipeline.cost --refresh, with credentials of your account"
+            "fetch it with `pipeline.cost --refresh` and credentials of your account"
         )
         raise UsageError(message)
 

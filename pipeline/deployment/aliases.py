@@ -15,7 +15,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline import account
+from pipeline import account, command
 from pipeline.configuration.config import Config
 from pipeline.deployment import provenance
 from pipeline.errors import Refused, UsageError
@@ -102,8 +102,9 @@ def _versions(client: Any, name: str) -> list[dict[str, Any]]:
 class OfAlias:
     """A SageMaker client for which the pipeline is the version of an alias."""
 
-    def __init__(self, client: Any, alias: str) -> None:
+    def __init__(self, client: Any, alias: str, *, environment: str) -> None:
         self._client, self._alias = client, checked(alias)
+        self._environment = environment
 
     def describe_pipeline(self, **request: Any) -> Any:
         """Describe the alias's version.
@@ -118,9 +119,9 @@ class OfAlias:
         except ClientError as error:
             if not account.is_absent(error):
                 raise
+            deploy = command.line("pipeline.upsert", self._environment, f"--alias {self._alias}")
             message = (
-                f"no version of the pipeline has the alias {self._alias!r}\n"
-                f"  do        python -m pipeline.upsert --alias {self._alias}"
+                f"no version of the pipeline has the alias {self._alias!r}\n  do        {deploy}"
             )
             raise UsageError(message) from error
 

@@ -15,6 +15,16 @@ from pipeline.configuration.config import Config
 from pipeline.deployment import deploy, provenance, tagging
 from pipeline.deployment.validation import every_step
 
+# ECMA-48: bold, cyan, red, green. The longer beginning first.
+_COLOURS = {
+    "---": "\x1b[1m",
+    "+++": "\x1b[1m",
+    "@@": "\x1b[36m",
+    "-": "\x1b[31m",
+    "+": "\x1b[32m",
+}
+_PLAIN = "\x1b[0m"
+
 
 def from_deployed(configured: Config, client: Any, definition: str) -> dict[str, str]:
     """Return a unified diff of each part that differs from what is deployed.
@@ -63,6 +73,17 @@ def differences(deployed: dict[str, str], compiled: dict[str, str]) -> dict[str,
     names = list(dict.fromkeys([*compiled, *deployed]))
     texts = {name: (deployed.get(name, ""), compiled.get(name, "")) for name in names}
     return {name: _diff(name, *both) for name, both in texts.items() if both[0] != both[1]}
+
+
+def coloured(text: str) -> str:
+    """Return a diff with its lines in the colours that people know from git."""
+    return "\n".join(map(_coloured, text.splitlines()))
+
+
+def _coloured(line: str) -> str:
+    colours = (colour for start, colour in _COLOURS.items() if line.startswith(start))
+    colour = next(colours, "")
+    return f"{colour}{line}{_PLAIN}" if colour else line
 
 
 def _diff(name: str, before: str, after: str) -> str:

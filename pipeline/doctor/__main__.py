@@ -15,6 +15,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from pipeline import account as aws_account
@@ -23,7 +24,7 @@ from pipeline.command import output
 from pipeline.configuration import config as configuration
 from pipeline.configuration.config import Config
 from pipeline.configuration.fields import LOCAL
-from pipeline.doctor import account, layers
+from pipeline.doctor import account, layers, quotas
 from pipeline.doctor.check import MISSING, OK, Check, guarded
 from pipeline.doctor.statements import Client
 
@@ -48,16 +49,19 @@ def examined(config: Config, client: Client, admin: Callable[[], Any]) -> Iterat
     from botocore.exceptions import BotoCoreError, ClientError
     from databricks.sdk.errors.base import DatabricksError
 
-    from pipeline.doctor import workspace
+    from pipeline.doctor import objects, workspace
 
     of_aws = (BotoCoreError, ClientError)
     yield from guarded("AWS account", lambda: account.checked(config, client), of_aws)
+    of_quotas = partial(quotas.checked, config)
+    yield from guarded("AWS quotas", lambda: of_quotas(client("service-quotas")), of_aws)
     yield from guarded("AWS layers", lambda: layers.checked(config, client), of_aws)
 
     def of_workspace() -> Iterator[Check]:
         who = admin()
         ids = workspace.principals(config, who)
         yield from workspace.checked(config, who, ids)
+        yield from objects.checked(config, who, ids)
         if config.databricks.identity == "secret":
             yield from account.secrets(config, client("secretsmanager"), ids)
 

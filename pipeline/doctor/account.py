@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from pipeline import layout, rights
 from pipeline.configuration.config import Config
+from pipeline.doctor import layers
 from pipeline.doctor.check import Check
 from pipeline.doctor.statements import Client, asked
 
@@ -23,9 +24,11 @@ def checked(config: Config, client: Client) -> Iterator[Check]:
     """Yield the checks that need AWS alone."""
     yield from _caller(config, client("sts"))
     yield from _keys(config, client("kms"))
-    yield from _image(config, client("emr-serverless"))
-    yield from _mirror(config, client("s3"))
-    yield from _worker(config, client("s3"))
+    yield from _image(config, client("emr-serverless"), client("cloudformation"))
+    s3, artifacts = client("s3"), urlsplit(layout.heartbeat(config)).netloc
+    if asked(partial(s3.head_bucket, Bucket=artifacts)) is not None:
+        yield from _mirror(config, s3)  # without the bucket, its own check is enough
+        yield from _worker(config, s3)
 
 
 def _caller(config: Config, sts: Any) -> Iterator[Check]:
@@ -55,7 +58,7 @@ def _keys(config: Config, kms: Any) -> Iterator[Check]:
         ("signing_public_key", evidence.signing_key_arn, evidence.signing_public_key),
         ("approval_public_key", evidence.approval_key_arn, evidence.approval_public_key),
     ):
-        found = asked(partial(kms.get_public_key, KeyId=arn))
+        found = asked(partial(_public_key, kms, arn))
         if found is None and f"alias/governed-finetune-{config.environment}-" in str(arn):
             continue  # the layer foundation has the alias, and its check names it
         text = base64.b64encode(found["PublicKey"]).decode() if found else "no such key"
@@ -68,9 +71,20 @@ def _keys(config: Config, kms: Any) -> Iterator[Check]:
         )
 
 
-def _image(config: Config, emr: Any) -> Iterator[Check]:
+def _public_key(kms: Any, arn: str) -> Any:
+    try:
+        return kms.get_public_key(KeyId=arn)
+    except (kms.exceptions.KMSInvalidStateException, kms.exceptions.DisabledException):
+        return None  # its check names the state
+
+
+def _image(config: Config, emr: Any, cloudformation: Any) -> Iterator[Check]:
     prepare = config.prepare
     found = asked(lambda: emr.get_application(applicationId=prepare.application_id)["application"])
+    if found is not None and found.get("state") == "TERMINATED":
+        found = None
+    if found is None and prepare.application_id == _of_compute(config, cloudformation):
+        return  # the layer compute has it, and its check names it
     fix = "deploy the layer compute with PrepareImage, and put its output ApplicationId in conf"
     yield Check.of(
         "prepare.application_id",
@@ -90,20 +104,26 @@ def _image(config: Config, emr: Any) -> Iterator[Check]:
     )
 
 
+def _of_compute(config: Config, cloudformation: Any) -> str | None:
+    stack = layers.stack(cloudformation, f"governed-finetune-{config.environment}-compute") or {}
+    outputs = {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", ())}
+    return outputs.get("ApplicationId")
+
+
 def secrets(config: Config, client: Any, application_ids: dict[str, str]) -> Iterator[Check]:
     """Yield whether each principal's secret holds its identity, and is not old."""
     for principal in rights.PRINCIPALS:
         name = f"governed-finetune-{config.environment}/databricks/{principal}"
         described = asked(partial(client.describe_secret, SecretId=name))
-        if described is None or "DeletedDate" in described:
-            continue  # the layer foundation has it, and its check names it
+        gone = described is None or "DeletedDate" in described
+        if gone or principal not in application_ids:
+            continue  # another check names what is missing: the secret, or the principal
         value = asked(partial(client.get_secret_value, SecretId=name))
-        wanted = application_ids.get(principal)
         fix = (
             "make an OAuth secret of the service principal and store it as DatabricksSPSecret: "
             f"aws secretsmanager put-secret-value --secret-id {name} --secret-string file://…"
         )
-        held = wanted is not None and _client_id(value) == wanted
+        held = _client_id(value) == application_ids[principal]
         found = "another identity, or none"
         yield Check.of(
             f"secret {name}", held, expected=f"the identity of {principal}", found=found, fix=fix

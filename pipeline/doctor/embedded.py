@@ -4,16 +4,14 @@ config, client, admin = embedded.identities(None)
 client("iam"), admin().metastores.summary()
 """
 
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from pipeline.configuration.config import Config
 from pipeline.errors import UsageError
 from pipeline.local import environment
 from pipeline.local.host.servers import Servers
-from pipeline.local.host.state import State
+from pipeline.local.host.state import chosen
 from pipeline.local.started import Started
 
 
@@ -26,14 +24,8 @@ def identities(
     Raises:
         UsageError: it does not run.
     """
-    state = State(Path(folder or os.environ.get("PIPELINE_LOCAL_STATE") or ".local"))
-    record = state.load()
-    if not record.running:
-        raise UsageError(
-            f"no environment runs in {state.folder}\n  do        python -m pipeline.local up"
-        )
-    started = Started(state, Servers(state, record), fresh=False)
-    root, made = started.root, dict[str, Any]()
+    started = _started(folder)
+    state, root, made = started.state, started.root, dict[str, Any]()
 
     def client(service: str) -> Any:
         if service not in made:
@@ -41,3 +33,29 @@ def identities(
         return made[service]
 
     return started.config, client, lambda: environment.admin(state, started.servers)
+
+
+def variables(folder: str | None) -> dict[str, str]:
+    """Return the variables of a process that runs as both administrators. They hold secrets.
+
+    Raises:
+        UsageError: the environment does not run.
+    """
+    started = _started(folder)
+    key = started.state.secret_document("aws", "root.json")
+    administrator = started.state.secret_document("workspace", "admin.json")
+    return started.variables | {
+        "AWS_ACCESS_KEY_ID": key["aws_access_key_id"],
+        "AWS_SECRET_ACCESS_KEY": key["aws_secret_access_key"],
+        "DATABRICKS_AUTH_TYPE": "oauth-m2m",
+        "DATABRICKS_CLIENT_ID": administrator["client_id"],
+        "DATABRICKS_CLIENT_SECRET": administrator["client_secret"],
+    }
+
+
+def _started(folder: str | None) -> Started:
+    state = chosen(folder)
+    record = state.load()
+    if not record.running:
+        raise UsageError(f"no environment runs in {state.folder}\n  do        {state.typed('up')}")
+    return Started(state, Servers(state, record), fresh=False)

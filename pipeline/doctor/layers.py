@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.configuration.config import Config
-from pipeline.doctor import resources, statements, template
+from pipeline.doctor import connections, resources, statements, template
 from pipeline.doctor.check import UNKNOWN, Check
 from pipeline.doctor.statements import Client
 
@@ -57,6 +57,7 @@ def _layer(config: Config, client: Client, layer: str, exports: dict[str, str]) 
     read = template.read(file, _deployed(cloudformation, found, exports, config))
     yield from resources.existing(read, client, fix)
     try:
+        yield from connections.checked(read, client, fix)
         yield from statements.compared(read, client)
     except template.Unresolved as error:
         yield Check(f"policies of {name}", UNKNOWN, "resolved references", str(error), fix)

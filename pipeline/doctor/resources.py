@@ -1,6 +1,7 @@
 """The resources of a layer: each one exists in the account.
 
-A route, an attachment and a subscription have no read of their own; what they connect is read.
+A route, an attachment and a subscription have no read of their own: see `connections`. A policy is
+compared by its statements.
 """
 
 from collections.abc import Callable, Iterator
@@ -52,11 +53,15 @@ _READS = {
     "AWS::EC2::InternetGateway": Read(
         "ec2", "describe_internet_gateways", "InternetGatewayIds", "InternetGateways", many=True
     ),
+    "AWS::EC2::EIP": Read("ec2", "describe_addresses", "PublicIps", "Addresses", many=True),
+    "AWS::EC2::NatGateway": Read(
+        "ec2", "describe_nat_gateways", "NatGatewayIds", "NatGateways", many=True
+    ),
     "AWS::EC2::VPCEndpoint": Read(
         "ec2", "describe_vpc_endpoints", "VpcEndpointIds", "VpcEndpoints", many=True
     ),
 }
-_ABSENT = ("NoSuch", "NotFound", "NonExistent", "404")
+_ABSENT = ("NoSuch", "NotFound", "NonExistent", "404")  # in the code of an error
 
 
 def existing(layer: Layer, client: Client, fix: str) -> Iterator[Check]:
@@ -87,8 +92,19 @@ def _check(title: str, read: Read, physical: str, client: Client, *, fix: str) -
     if "DeletedDate" in answer:
         again = f"aws secretsmanager restore-secret --secret-id {physical}"
         return Check.of(title, False, expected="to stay", found="will be deleted", fix=again)
-    if (state := answer.get("KeyMetadata", {}).get("KeyState", "Enabled")) != "Enabled":
+    alias = physical.startswith("alias/")  # the state is of the key, which has its own check
+    state = answer.get("KeyMetadata", {}).get("KeyState", "Enabled")
+    if state != "Enabled" and not alias:
         again = f"aws kms cancel-key-deletion, then enable-key, --key-id {physical}"
         return Check.of(title, False, expected="Enabled", found=state, fix=again)
-    there = bool(answer[read.listed]) if read.listed else True
-    return Check.of(title, there, expected="to exist", found="none", fix=fix)
+    return Check.of(title, _there(answer, read, value), expected="to exist", found="none", fix=fix)
+
+
+def _there(answer: dict[str, Any], read: Read, value: str) -> bool:
+    """Return whether an answer shows the resource, and not another one or what is left of it."""
+    if not read.listed:
+        return str(answer.get("application", {}).get("state", "")) != "TERMINATED"
+    listed = answer[read.listed]
+    if read.listed == "logGroups":  # asked for by the beginning of the name
+        return any(each["logGroupName"] == value for each in listed)
+    return any(each.get("State") not in ("deleted", "deleting") for each in listed)

@@ -74,6 +74,16 @@ def _queue_policy(sqs: Any, queue: str) -> Any:
     return attributes.get("Attributes", {}).get("Policy") or {}
 
 
+def _topic(layer: Layer, name: str, client: Client) -> Iterator[Check]:
+    wanted = layer.properties(name)
+    for topic in wanted["Topics"]:
+        found = asked(partial(client("sns").get_topic_attributes, TopicArn=topic))
+        policy = None if found is None else found["Attributes"].get("Policy") or {}
+        yield from _each(
+            f"policy of topic {topic.rpartition(':')[2]}", wanted["PolicyDocument"], policy
+        )
+
+
 def _repository(layer: Layer, name: str, client: Client) -> Iterator[Check]:
     wanted = layer.properties(name)
     if "RepositoryPolicyText" not in wanted:
@@ -91,6 +101,7 @@ _POLICIES: dict[str, Callable[[Layer, str, Client], Iterator[Check]]] = {
     "AWS::S3::BucketPolicy": _bucket,
     "AWS::KMS::Key": _key,
     "AWS::SQS::QueuePolicy": _queue,
+    "AWS::SNS::TopicPolicy": _topic,
     "AWS::ECR::Repository": _repository,
 }
 

@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from pipeline import layout
+from pipeline import command, layout
 from pipeline.configuration.config import Config
 from pipeline.execution.outcome import Progress, StepState
 
@@ -121,10 +121,8 @@ class Seen:
             return f"the last heartbeat is of {at}, by {name}: start a register worker"
         if beat.get("state") == "working":
             return f"worker {name} lives and works on execution {beat.get('execution') or '?'}"
-        return (
-            f"worker {name} lives, and its queue has no message of this execution: "
-            "python -m pipeline.reconcile"
-        )
+        look = command.line("pipeline.reconcile", self.config.environment)
+        return f"worker {name} lives, and its queue has no message of this execution: {look}"
 
 
 def _place(uri: str) -> tuple[str, str]:

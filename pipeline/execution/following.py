@@ -15,7 +15,7 @@ from pipeline.configuration.config import Config
 from pipeline.errors import Refused
 from pipeline.execution import attention, progress, start
 from pipeline.execution.outcome import Outcome
-from pipeline.inspection import live
+from pipeline.inspection import live, prompts_cut
 
 
 def followed(config: Config, client: Any, arn: str, *, again: str) -> Outcome:
@@ -42,6 +42,8 @@ def followed(config: Config, client: Any, arn: str, *, again: str) -> Outcome:
 def finished(config: Config, outcome: Outcome, *, as_json: bool) -> int:
     """Print the result on stdout and what to type next on stderr; return the exit code."""
     output(json.dumps(asdict(outcome), indent=2, default=str) if as_json else text(outcome))
+    if warning := prompts_cut.warning(config, lambda: account.client("s3", config), outcome):
+        note(f"  warning:     {warning}")
     note("\n".join(f"  {what:<13}{typed}" for what, typed in commands_after(config, outcome)))
     return 0 if outcome.succeeded else 1
 

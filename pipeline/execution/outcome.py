@@ -71,6 +71,12 @@ class Outcome:
     record_uri: str | None
     eval_loss_before: float | None
     eval_loss: float | None
+    sequence_length: int = 0
+
+    @property
+    def id(self) -> str:
+        """The last part of its ARN."""
+        return self.arn.rsplit("/", 1)[-1]
 
     @property
     def succeeded(self) -> bool:
@@ -99,6 +105,7 @@ def outcome(progress: Progress, parameters: Mapping[str, str]) -> Outcome:
         record_uri=outputs.get("record_uri"),
         eval_loss_before=metrics.get(EVAL_LOSS_BEFORE),
         eval_loss=metrics.get(EVAL_LOSS),
+        sequence_length=int(parameters.get("SequenceLength", 0)),
     )
 
 

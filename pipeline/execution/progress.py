@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO, Any
 
+from pipeline import command
 from pipeline.execution.outcome import Outcome, Progress, StepState
 from pipeline.metrics import EVAL_LOSS, EVAL_LOSS_BEFORE
 
@@ -21,6 +22,9 @@ _COLOURS = {
 @contextmanager
 def shown(stream: IO[str]) -> Iterator[Show]:
     """Yield a function that shows progress on the stream."""
+    if command.quiet():
+        yield lambda progress: None
+        return
     if not stream.isatty():
         yield _lines(stream)
         return

@@ -48,9 +48,19 @@ def read(config: Config, client: Any, arn: str) -> RanWith:
         given = {
             each["Name"]: each["Value"] for page in pages for each in page["PipelineParameters"]
         }
-    declared = json.loads(answer["PipelineDefinition"])["Parameters"]
+    return planned(json.loads(answer["PipelineDefinition"]), given)
+
+
+def planned(definition: Mapping[str, Any], given: Mapping[str, str]) -> RanWith:
+    """Return what an execution of a definition runs with, given the values of its start."""
+    declared = definition["Parameters"]
     defaults = {p["Name"]: str(p["DefaultValue"]) for p in declared if "DefaultValue" in p}
     return RanWith(defaults, {**defaults, **given})
+
+
+def nothing() -> RanWith:
+    """Return that of no parameters."""
+    return RanWith({}, {})
 
 
 def same(one: str, other: str) -> bool:

@@ -43,7 +43,7 @@ def require(
         Refused: AWS refused, or does not know the execution.
     """
     document = json.loads(pipeline["PipelineDefinition"])
-    values = {**_defaults(document), **given}
+    values = ran_with.planned(document, given).values
     origin = values.get(PARAMETER, NOTHING)
     if origin == NOTHING:
         return
@@ -63,7 +63,7 @@ def offered(
 ) -> str:
     """Return the id of an execution whose examples this start would make again; empty if none."""
     document = json.loads(pipeline["PipelineDefinition"])
-    values = {**_defaults(document), **given}
+    values = ran_with.planned(document, given).values
     if values.get(PARAMETER) != NOTHING or changed(config, client, arn, document, values):
         return ""
     return arn.rsplit("/", 1)[-1]
@@ -71,7 +71,12 @@ def offered(
 
 def origin_of(config: Config, client: Any, arn: str) -> str:
     """Return the id of the execution that made the examples of this one: itself or another."""
-    used = ran_with.read(config, client, arn).values.get(PARAMETER, NOTHING)
+    return origin_in(ran_with.read(config, client, arn).values, arn)
+
+
+def origin_in(values: Mapping[str, str], arn: str) -> str:
+    """Return the id of the execution that made the examples of `arn`, given its parameters."""
+    used = values.get(PARAMETER, NOTHING)
     return arn.rsplit("/", 1)[-1] if used == NOTHING else used
 
 
@@ -140,11 +145,3 @@ def _every(steps: list[_Step]) -> Iterator[_Step]:
         if step["Type"] == "Condition":
             for branch in ("IfSteps", "ElseSteps"):
                 yield from _every(step["Arguments"].get(branch, []))
-
-
-def _defaults(definition: Mapping[str, Any]) -> dict[str, str]:
-    return {
-        each["Name"]: str(each["DefaultValue"])
-        for each in definition["Parameters"]
-        if "DefaultValue" in each
-    }

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from pipeline import account
+from pipeline import account, command
 from pipeline.configuration.config import Config
 from pipeline.deployment import provenance
 from pipeline.errors import UsageError
@@ -48,6 +48,7 @@ class Start:
     left_out: Mapping[str, str] = field(default_factory=dict)
     # The id of the source execution, if this start's Prepare would make its examples again.
     reusable: str = ""
+    ran: ran_with.RanWith = field(default_factory=ran_with.nothing)
 
     def send(self, client: Any) -> str:
         """Start the execution and return its ARN; for a token that was used, that of its execution.
@@ -67,7 +68,8 @@ class Start:
             except ClientError as error:
                 if error.response["Error"]["Code"] not in _CONFLICTS:
                     raise
-                raise _reused(token, "`python -m pipeline.runs` shows it") from error
+                shown = command.line("pipeline.runs", self.config.environment)
+                raise _reused(token, f"`{shown}` shows it") from error
         arn: str = answer["PipelineExecutionArn"]
         self._check(client, token, arn)
         return arn
@@ -140,7 +142,7 @@ def prepared(
         "PipelineParameters": [{"Name": name, "Value": text} for name, text in texts.items()],
     }
     same = reuse.offered(config, client, pipeline, texts, source) if source else ""
-    return Start(config, request, values.left_out, same)
+    return Start(config, request, values.left_out, same, ran_with.planned(definition, texts))
 
 
 def start(
@@ -238,7 +240,7 @@ def _deployed(config: Config, client: Any) -> dict[str, Any]:
             message = (
                 f"pipeline {name!r} does not exist in account {config.aws.account_id}, "
                 f"{config.aws.region}; "
-                f"deploy it: python -m pipeline.upsert --env {config.environment}"
+                f"deploy it: {command.line('pipeline.upsert', config.environment)}"
             )
             raise UsageError(message) from error
     account.check_account(found["PipelineArn"], config)

@@ -12,18 +12,29 @@ import json
 import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from pipeline import account, layout
 from pipeline.configuration.config import Config
 from pipeline.errors import Refused
 from pipeline.execution.outcome import StepState
-from pipeline.inspection.run_summary import Summary
 
 _REPORT = "report.json"
 _MOST_BYTES = 16 * 2**20  # of the report, as Register accepts it
 _ABSENT = ("NoSuchKey", "404", "NotFound")
 Document = Mapping[str, Any]
+
+
+class Ran(Protocol):
+    """An execution's id and steps, as `run_summary.Summary` has them."""
+
+    @property
+    def id(self) -> str:
+        """The last part of its ARN."""
+
+    @property
+    def steps(self) -> tuple[StepState, ...]:
+        """Its steps."""
 
 
 @dataclass(frozen=True)
@@ -37,27 +48,45 @@ class Documents:
     notes: tuple[str, ...]
 
 
-def read(config: Config, s3: Any, run: Summary) -> Documents:
+def read(
+    config: Config, s3: Any, run: "Ran", *, most_archive_bytes: int | None = None
+) -> Documents:
     """Return the documents of an execution.
+
+    The report is in Train's archive, which is read from its beginning. With `most_archive_bytes`
+    that of a larger archive is left out, with a note.
 
     Raises:
         Refused: AWS refused a manifest or the record. A report that cannot be read is a note.
     """
     notes: list[str] = []
     train = next((step for step in run.steps if ":training-job/" in step.job), None)
-    folder = f"{layout.evidence(config)}/{run.id}"
+    folder = _folder(config, run.id)
     trained = None
     if train is not None:
         trained = _document(
             config, s3, f"{folder}/train/{train.job.rsplit('/', 1)[-1]}/manifest.json"
         )
     return Documents(
-        prepared=_document(config, s3, f"{folder}/prepare/manifest.json"),
+        prepared=prepared(config, s3, run.id),
         trained=trained,
         record=_document(config, s3, f"{folder}/register/record.json"),
-        report=_report(config, s3, train, notes),
+        report=_report(config, s3, train, notes, most_archive_bytes),
         notes=tuple(notes),
     )
+
+
+def prepared(config: Config, s3: Any, execution_id: str) -> Document | None:
+    """Return the manifest of an execution's Prepare, or None if it has not written one.
+
+    Raises:
+        Refused: AWS refused.
+    """
+    return _document(config, s3, f"{_folder(config, execution_id)}/prepare/manifest.json")
+
+
+def _folder(config: Config, execution_id: str) -> str:
+    return f"{layout.evidence(config)}/{execution_id}"
 
 
 def _document(config: Config, s3: Any, uri: str) -> Document | None:
@@ -75,16 +104,20 @@ def _document(config: Config, s3: Any, uri: str) -> Document | None:
     return found
 
 
-def _report(config: Config, s3: Any, train: StepState | None, notes: list[str]) -> Document | None:
+def _report(
+    config: Config, s3: Any, train: StepState | None, notes: list[str], most_bytes: int | None
+) -> Document | None:
     if train is None or train.ended is None or not train.archive:
         return None
     bucket, _, key = train.archive.removeprefix("s3://").partition("/")
     try:
-        with (
-            account.answering(f"reading {train.archive}", config),
-            s3.get_object(Bucket=bucket, Key=key)["Body"] as body,
-        ):
-            return report_in(body)
+        with account.answering(f"reading {train.archive}", config):
+            answer = s3.get_object(Bucket=bucket, Key=key)
+            with answer["Body"] as body:
+                if most_bytes is not None and answer["ContentLength"] > most_bytes:
+                    notes.append(f"Train's report: {train.archive} is large and was not read")
+                    return None
+                return report_in(body)
     except Refused as error:  # without s3:ListBucket an absent archive is AccessDenied
         notes.append(f"Train's report: {error}".splitlines()[0])
     except (tarfile.TarError, EOFError, OSError, ValueError) as error:

@@ -17,7 +17,6 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from pipeline import command
@@ -27,8 +26,6 @@ from pipeline.errors import PipelineError
 from pipeline.execution import progress
 from pipeline.local import command_line
 from pipeline.local.host import disk, signals
-
-_DEFAULT_STATE = ".local"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -47,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         exit_code: int = arguments.run_verb(arguments)
     finally:
-        disk.note_if_full(_state(arguments).folder)
+        disk.note_if_full(_state(arguments))
     return exit_code
 
 
@@ -74,6 +71,8 @@ def _run(arguments: argparse.Namespace) -> int:
     finally:
         if not kept:
             environment.down(state)
+    if travelled.warning:
+        note(f"warning     {travelled.warning}")
     note(_what_next(arguments, kept=kept))
     return 0 if travelled.outcome is not None and travelled.outcome.succeeded else 1
 
@@ -169,10 +168,14 @@ def _interrupt(arguments: argparse.Namespace) -> int:
 
 
 def _env(arguments: argparse.Namespace) -> int:
+    from pipeline.local.host.state import VARIABLE
+
     started = _running(arguments)
     variables = (
         started.as_role("ci") if arguments.role == "ci" else started.as_principal(arguments.role)
     )
+    # So that the commands of this shell mean this environment, and know whose keys it has
+    variables |= {VARIABLE: started.state.text, command.ROLE: arguments.role}
     output(
         "\n".join(
             f"export {name}={shlex.quote(value)}" for name, value in sorted(variables.items())
@@ -189,7 +192,7 @@ def _running(arguments: argparse.Namespace) -> Any:
     record = state.load()
     if not record.running:
         raise PipelineError(
-            f"no environment runs in {state.folder}\n  do        python -m pipeline.local up"
+            f"no environment runs in {state.folder}\n  do        {state.typed('up')}"
         )
     return Started(state, Servers(state, record), fresh=False)
 
@@ -211,9 +214,9 @@ def _env_command(arguments: argparse.Namespace) -> str:
 
 
 def _state(arguments: argparse.Namespace) -> Any:
-    from pipeline.local.host.state import State
+    from pipeline.local.host import state
 
-    return State(Path(arguments.state or os.environ.get("PIPELINE_LOCAL_STATE") or _DEFAULT_STATE))
+    return state.chosen(arguments.state)
 
 
 def _filings(arguments: argparse.Namespace) -> Any:

@@ -23,6 +23,7 @@ _HELP = {
     "interrupt": "take a spot training job's instance away, as AWS's spot market does",
     "env": "print the variables of a client, secrets included, for eval",
 }
+VERBS = tuple(_HELP)
 
 
 def parser(description: str, verbs: Mapping[str, Verb]) -> argparse.ArgumentParser:
@@ -71,6 +72,7 @@ def _verb(added: Any, name: str, function: Verb) -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     verb.set_defaults(run_verb=function)
+    command.add_loudness(verb)
     verb.add_argument(
         "--state",
         metavar="DIR",

@@ -56,7 +56,7 @@ def started(state: State, options: Options) -> Iterator[Started]:
     with state.locked():
         record = state.load()
         if record.running:
-            _refuse_other_options(record, options)
+            _refuse_other_options(state, record, options)
             yield Started(state, Servers(state, record), fresh=False)
             return
         servers = _new_servers(state, record, options)
@@ -77,7 +77,7 @@ def _new_servers(state: State, record: Record, options: Options) -> Servers:
     return Servers(state, Record(ports, engine=options.engine, identity=options.identity))
 
 
-def _refuse_other_options(record: Record, options: Options) -> None:
+def _refuse_other_options(state: State, record: Record, options: Options) -> None:
     moved = [
         name
         for name, port in options.ports.items()
@@ -86,7 +86,7 @@ def _refuse_other_options(record: Record, options: Options) -> None:
     if moved or (options.engine, options.identity) != (record.engine, record.identity):
         raise UsageError(
             "the environment is already running with other ports, engine or identity\n"
-            "  do        python -m pipeline.local down, then start it with these options"
+            f"  do        {state.typed('down')}\n            then start it with these options"
         )
 
 

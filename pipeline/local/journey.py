@@ -17,7 +17,7 @@ from pipeline.configuration import parameters
 from pipeline.execution import attention, start
 from pipeline.execution.outcome import Outcome, Progress
 from pipeline.execution.progress import Show
-from pipeline.inspection import live
+from pipeline.inspection import live, prompts_cut
 from pipeline.local import environment
 from pipeline.local.environment import Options
 from pipeline.local.host.state import State
@@ -38,6 +38,7 @@ class Journey:
     counts: dict[str, Any] = field(default_factory=dict)
     max_eval_examples: int = -1  # of each evaluation; -1: all
     answer: dict[str, str] = field(default_factory=dict)
+    warning: str = ""  # of prompts that are cut
 
     @contextmanager
     def timed(self, part: str) -> Iterator[None]:
@@ -71,6 +72,9 @@ def travel(
         with journey.timed("execution"):
             journey.outcome = _execute(running, overrides, commands.starting_query(show))
         journey.counts = _counts(running, journey.outcome)
+        journey.warning = prompts_cut.warning(
+            running.config, lambda: running.scientist_client("s3"), journey.outcome
+        )
         journey.max_eval_examples = _max_eval_examples(running, overrides)
         if journey.outcome.succeeded:
             with (

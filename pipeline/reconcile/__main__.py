@@ -29,6 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the reconciler with the arguments of conf and return its exit code."""
     given = vars(_parser().parse_args(argv))
     configured = config.load(command.environment(given["env"]))
+    command.require_role(configured.environment, "reconciler")
     chosen = {name: given[name.replace("-", "_")] for name in _VALUES}
     words = [f"--{name}={text}" for name, text in chosen.items() if text is not None]
     words += [f"--{name}" for name in ("fix", "json") if given[name]]

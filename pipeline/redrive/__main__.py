@@ -23,6 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     given = _parser().parse_args(argv)
     configured = config.load(command.environment(given.env))
+    command.require_role(configured.environment, "reconciler")
     words = ["--redrive", "--fix", "--wait-seconds=0"]
     words += [f"--execution={given.execution}"] if given.execution else []
     words += ["--json"] if given.json else []

@@ -78,7 +78,7 @@ class _Passing(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    do_POST = do_HEAD = pass_on  # noqa: N815 - http.server's names
+    do_POST = do_HEAD = pass_on
 
     def log_message(self, *_: object) -> None:
         """Log nothing."""

@@ -31,4 +31,4 @@ def split(text: str) -> list[str]:
 def labelled(lines: Sequence[Line]) -> list[Labelled]:
     """Return the section's paragraphs with their kinds."""
     texts = split("\n".join(line.text for line in lines))
-    return kinds_by_type.labelled(typed(texts, lines))
+    return kinds_by_type.labelled(typed(texts, lines) or [])

@@ -117,6 +117,39 @@ def test_each_has_a_page_of_their_run_also_the_rejected_one(
         assert "<svg" in text.partition("<h2>Lineage</h2>")[2]
 
 
+def test_a_plan_estimates_from_earlier_runs_and_starts_nothing(
+    environment: Environment, two: dict[str, str]
+) -> None:
+    before = {run["id"] for run in document(environment, "pipeline.runs", name="anna")["runs"]}
+    plan = document(environment, "pipeline.run", *_SET, "--plan", name="anna")
+    assert plan["expected"]["of"] in before
+    assert plan["expected"]["seconds"]["Train"] > 0
+    assert plan["expected"]["prompts_cut_share"] > 0.2
+    assert plan["expected"]["dollars"] > 0
+    assert plan["differs"] == {"MaxSteps": "3", "MaxEvalLoss": "7.5"}
+    after = {run["id"] for run in document(environment, "pipeline.runs", name="ben")["runs"]}
+    assert after == before
+
+
+def test_the_rejected_rows_are_shown_to_who_may_read_them(
+    environment: Environment, two: dict[str, str]
+) -> None:
+    words = ("pipeline.rejected", two["ben"], "--json")
+    anna = environment.command(*words, role=person(environment, "anna"))
+    assert anna.returncode == 1
+    assert "EXTERNAL USE SCHEMA on schema edgar.curated" in anna.stderr
+    assert "SELECT reason, source_filing" in anna.stderr
+    counted = json.loads(anna.stdout)
+    assert "rows" not in counted
+    auditor = environment.command(*words, "--as", "auditor", role=environment.auditor)
+    assert auditor.returncode == 0, auditor.stderr
+    shown = json.loads(auditor.stdout)
+    assert shown["reasons"] == counted["reasons"]
+    assert len(shown["rows"]) == 20
+    assert all(row["reason"] in counted["reasons"] for row in shown["rows"])
+    assert "detail" not in shown["rows"][0]
+
+
 def test_one_stops_their_run_and_another_continues_it(environment: Environment) -> None:
     anna, ben = person(environment, "anna"), person(environment, "ben")
     started = environment.command("pipeline.run", *_SET, role=anna)

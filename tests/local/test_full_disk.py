@@ -135,5 +135,5 @@ def test_down_is_content_with_a_state_that_was_saved(tmp_path: Path) -> None:
 def test_a_disk_with_room_is_not_mentioned(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    disk.note_if_full(tmp_path)
+    disk.note_if_full(State(tmp_path))
     assert capsys.readouterr().err == ""

@@ -5,10 +5,8 @@ moments.
 """
 
 import json
-import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ import pytest
 from botocore import xform_name
 
 from pipeline.configuration import config
+from tests.support.http_server import Handler, served
 
 ACCOUNT, REGION = "000000000000", "us-east-1"
 GOLDEN = Path(__file__).resolve().parent.parent / "golden"
@@ -198,30 +197,20 @@ class SageMaker:
         return self.jobs[request["TrainingJobName"]]
 
 
-def _handler(service: SageMaker) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            operation = self.headers["X-Amz-Target"].removeprefix("SageMaker.")
-            request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            try:
-                status, body = 200, service.answer(operation, request)
-            except AwsError as error:
-                status, body = 400, {"__type": error.code, "message": str(error)}
-            if operation in service.lose_answers_to:
-                service.lose_answers_to.discard(operation)
-                self.close_connection = True
-                return
-            payload = json.dumps(body).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/x-amz-json-1.1")
-            self.send_header("Content-Length", str(len(payload)))
-            self.end_headers()
-            self.wfile.write(payload)
+class _Server(Handler):
+    service: SageMaker  # set in a subclass for each server
 
-        def log_message(self, *_: object) -> None:
-            """Log nothing."""
-
-    return Handler
+    def do_POST(self) -> None:
+        operation = self.headers["X-Amz-Target"].removeprefix("SageMaker.")
+        request, lost_answers = json.loads(self.body()), self.service.lose_answers_to
+        try:
+            status, body = 200, self.service.answer(operation, request)
+        except AwsError as error:
+            status, body = 400, {"__type": error.code, "message": str(error)}
+        if operation in lost_answers:
+            lost_answers.discard(operation)
+            return self.drop()
+        return self.answer_json(status, body, {"Content-Type": "application/x-amz-json-1.1"})
 
 
 @pytest.fixture(autouse=True)
@@ -251,20 +240,11 @@ def compiled() -> str:
 def service(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]) -> Iterator[SageMaker]:
     """The running service, with this process's environment pointing at it."""
     made = SageMaker()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(made))
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    settings = variables | {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}"}
-    for name, value in {
-        **settings,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-    }.items():
-        monkeypatch.setenv(name, value)
-    yield made
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+    with served(type("Server", (_Server,), {"service": made})) as origin:
+        for name, value in (variables | keys | {"AWS_ENDPOINT_URL": origin}).items():
+            monkeypatch.setenv(name, value)
+        yield made
 
 
 @pytest.fixture

@@ -1,11 +1,13 @@
 """A server with the shapes of EDGAR's answers, made by hand: companies and pages are invented."""
 
 import json
-import threading
 import time
 from collections import defaultdict
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+
+from tests.support.http_server import Handler, served
 
 RISK = "We depend on three retailers, and the loss of one could harm our revenue."
 TICKERS = {
@@ -81,6 +83,7 @@ class EdgarServer:
     """`answers` has per path what is answered, in turn; the last is repeated."""
 
     def __init__(self) -> None:
+        self.url = ""
         self.asked: list[tuple[str, dict[str, str], float]] = []
         self.answers: dict[str, list[Answer]] = defaultdict(lambda: [Answer(b"none", 404)])
         self.answers |= {
@@ -91,38 +94,29 @@ class EdgarServer:
             QUARTERLY: [Answer(QUARTER.encode())],
             WHOLE: [Answer(SUBMISSION.encode())],
         }
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-        self._thread.start()
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     def paths(self) -> list[str]:
         return [path for path, _, _ in self.asked]
 
-    def stop(self) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+
+class _Server(Handler):
+    edgar: EdgarServer  # set in a subclass for each server
+
+    def do_GET(self) -> None:
+        edgar = self.edgar
+        edgar.asked.append((self.path, dict(self.headers), time.monotonic()))
+        answers = edgar.answers[self.path]
+        answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        body = b"cut" if answer.body is None else answer.body
+        size = len(body) + (answer.body is None)
+        stated = {name.replace("_", "-"): value for name, value in answer.headers.items()}
+        own = {"Content-Length": str(size), "Connection": "close"}
+        self.answer(answer.status, body, stated | own)
 
 
-def _handler(server: EdgarServer) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            server.asked.append((self.path, dict(self.headers), time.monotonic()))
-            answers = server.answers[self.path]
-            answer = answers.pop(0) if len(answers) > 1 else answers[0]
-            self.send_response(answer.status)
-            for name, value in answer.headers.items():
-                self.send_header(name.replace("_", "-"), value)
-            body = b"cut" if answer.body is None else answer.body
-            size = len(body) + (answer.body is None)
-            self.send_header("Content-Length", str(size))
-            self.send_header("Connection", "close")
-            self.end_headers()
-            self.wfile.write(body)
-            self.close_connection = True
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    return Handler
+@contextmanager
+def serving() -> Iterator[EdgarServer]:
+    """The server, and its end."""
+    edgar = EdgarServer()
+    with served(type("Server", (_Server,), {"edgar": edgar})) as edgar.url:
+        yield edgar

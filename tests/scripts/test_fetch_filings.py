@@ -24,9 +24,8 @@ RATE = b"<h1>Request Rate Threshold Exceeded</h1>"
 @pytest.fixture
 def edgar(monkeypatch: pytest.MonkeyPatch) -> Iterator[EdgarServer]:
     monkeypatch.setattr(edgar_client, "_FIRST_PAUSE_SECONDS", 0.01)
-    server = EdgarServer()
-    yield server
-    server.stop()
+    with edgar_server.serving() as server:
+        yield server
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from steps.governance.unity_catalog.retrying import is_read
+from tests.steps import own_answers
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Fault:
 
     `after`: the service performs the call before its answer is replaced. Status 0 closes the
     connection without an answer. `cut`: the service's own answer, but half of its body. `seconds`:
-    the service's own answer, so much later.
+    the service's own answer, so much later. `own`: the service's own refusal of this kind.
     """
 
     status: int = 0
@@ -31,6 +32,7 @@ class Fault:
     content: bytes = b"<html>Bad Gateway</html>"
     cut: bool = False
     seconds: float = 0.0
+    own: str = ""
 
 
 LOST_BEFORE, LOST_AFTER = Fault(502), Fault(502, after=True)
@@ -102,6 +104,12 @@ def _upstream(
     return answer, content
 
 
+def _instead(fault: Fault, call: str) -> tuple[int, dict[str, str], bytes]:
+    """Return status, headers and body in the place of the answer to this call."""
+    own = own_answers.refusal(fault.own, call) if fault.own else None
+    return own or (fault.status, fault.headers, fault.content)
+
+
 def _handler(proxy: Proxy, target: SplitResult) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -111,7 +119,7 @@ def _handler(proxy: Proxy, target: SplitResult) -> type[BaseHTTPRequestHandler]:
             path = self.headers.get("X-Amz-Target") or self.path.partition("?")[0]
             fault = proxy.note(f"{self.command} {path}")
             if fault is not None and not fault.after:
-                return self._reply(fault.status, fault.headers, fault.content)
+                return self._reply(*_instead(fault, f"{self.command} {path}"))
             answer, content = _upstream(target, (self.command, self.path), body, self.headers)
             if fault is not None and not (fault.cut or fault.seconds):
                 return self._reply(fault.status, fault.headers, fault.content)
@@ -121,7 +129,7 @@ def _handler(proxy: Proxy, target: SplitResult) -> type[BaseHTTPRequestHandler]:
             return self._reply(answer.status, _kept(answer.getheaders()), sent, length)
 
         # N815: http.server requires these names.
-        do_GET = do_POST = do_DELETE = do_PATCH = do_PUT = do_HEAD = _pass_on  # noqa: N815
+        do_GET = do_POST = do_DELETE = do_PATCH = do_PUT = do_HEAD = _pass_on
 
         def _reply(
             self, status: int, headers: dict[str, str], content: bytes, length: str | None = None
@@ -198,9 +206,19 @@ KINDS: dict[str, Fault] = {
 }
 
 
+# The service's own refusals. `KINDS` are what may come between; a proxy's 403 and 404 are pages.
+REFUSALS = {kind: Fault(own=kind) for kind in (own_answers.DENIED, own_answers.ABSENT)}
+
+
+def kinds_at(call: str) -> dict[str, Fault]:
+    """Return every fault that this call can meet."""
+    own = {kind: fault for kind, fault in REFUSALS.items() if own_answers.refusal(kind, call)}
+    return KINDS | own
+
+
 def kind_of(fault: Fault) -> str:
-    """Return the name of a fault of `KINDS`."""
-    return next(name for name, known in KINDS.items() if known is fault)
+    """Return the name of a fault of `KINDS` or `REFUSALS`."""
+    return next(name for name, known in (KINDS | REFUSALS).items() if known is fault)
 
 
 _CHANGING = re.compile(

@@ -69,7 +69,7 @@ def faults(values: Mapping[str, Any], limits: Limits) -> Iterator[Fault]:
             "MaxEvalLoss",
             f"expected at most {limits.max_eval_loss:g} (limits.max_eval_loss), got {loss!r}",
         )
-    by_approval = "; only an approval moves another alias (python -m pipeline.approve)"
+    by_approval = "; only an approval moves another alias (pipeline.approve)"
     for name, field, hint in (
         ("TrainInstanceType", "instance_types", ""),
         ("ModelAlias", "aliases", by_approval),

@@ -27,6 +27,7 @@ from pipeline.local.aws.pipelines.callbacks import Callbacks
 from pipeline.local.aws.pipelines.executions import Executions
 from pipeline.local.aws.pipelines.pipelines import Pipelines
 from pipeline.local.aws.pipelines.versions import Versions
+from pipeline.local.aws.recorded import calls
 from pipeline.local.aws.store import Document
 from pipeline.local.aws.tags import Tags
 from pipeline.local.aws.training_jobs.jobs import TrainingJobs
@@ -104,6 +105,7 @@ def install(account: Account) -> Services:
     _check_roots_signature(os.environ["AWS_ACCESS_KEY_ID"])
     _bind_root_to_bucket_policies()
     _complete_condition_keys(account.id)
+    _record(calls.wanted())
     web_identity.serve(account)
     cloudformation.load_late(services.emr)
     return services
@@ -215,6 +217,12 @@ def _complete_condition_keys(account_id: str) -> None:
 
     iam_actions.s3_service_context = s3_service_context
     iam_evaluator._resolve_condition_key = resolve_condition_key
+
+
+def _record(recorded: calls.Calls | None) -> None:
+    if recorded is not None:
+        caller = iam_evaluator.caller_arn
+        iam_evaluator.enforce = recorded.around(iam_evaluator.enforce, caller)
 
 
 def _answer(

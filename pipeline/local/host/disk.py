@@ -7,9 +7,13 @@ names the cause after any of them.
 
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.command import note
 from pipeline.errors import UsageError
+
+if TYPE_CHECKING:  # it imports the processes, which `--help` need not wait for
+    from pipeline.local.host.state import State
 
 # A margin, not a measurement: a job's folders and spools come on top of what a run leaves.
 MINIMUM_MIB = 512
@@ -34,13 +38,14 @@ def require_room(folder: Path) -> None:
         raise UsageError(message)
 
 
-def note_if_full(folder: Path) -> None:
+def note_if_full(state: "State") -> None:
     """Write a note to stderr if the disk is full, since the failure before may not name it."""
+    folder = state.folder
     free = free_mib(folder)
     if free < _FULL_MIB:
         note(
             f"the disk of {folder} is full: {free} MiB are free, and something could not be "
-            "written\n  do        make room, then start it again: python -m pipeline.local up"
+            f"written\n  do        make room, then start it again: {state.typed('up')}"
         )
 
 

@@ -16,7 +16,10 @@ from pipeline.local.host.state import Record, State
 REPOSITORY = Path(__file__).resolve().parents[3]
 
 # The variables that a server inherits. AWS_*, DATABRICKS_* and proxies are not among them.
-_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "USER", "VIRTUAL_ENV", "JAVA_HOME")
+_INHERITED = (
+    *("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "USER", "VIRTUAL_ENV", "JAVA_HOME"),
+    "GOVERNED_FINETUNE_CALLS",  # pipeline/local/aws/recorded
+)
 
 
 class Servers:

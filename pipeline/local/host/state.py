@@ -12,6 +12,7 @@ The file has no secrets: the keys of root and of the workspace admin are in sepa
 import fcntl
 import json
 import os
+import shlex
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,8 @@ from pipeline.errors import PipelineError, UsageError
 from pipeline.local.host.processes import Process
 
 PORTS = ("aws", "workspace", "tracking")
+VARIABLE = "PIPELINE_LOCAL_STATE"  # names the folder in a shell; `pipeline.local env` sets it
+_DEFAULT = ".local"
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,16 @@ class State:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
+
+    def typed(self, words: str) -> str:
+        """Return a command of this environment, to be typed as it is in the shell that reads it."""
+        named = "" if self.folder == chosen(None).folder else f" --state {shlex.quote(self.text)}"
+        return f"python -m pipeline.local {words}{named}"
+
+    @property
+    def text(self) -> str:
+        """The folder as a text."""
+        return str(self.folder)
 
     @property
     def _file(self) -> Path:
@@ -129,6 +142,11 @@ class State:
             return (self.folder / "lock").open("w", encoding="utf-8")
         except OSError as error:
             raise _unusable(self.folder, error) from error
+
+
+def chosen(given: str | None) -> State:
+    """Return the state that `--state`, else the shell's variable, else the default names."""
+    return State(Path(given or os.environ.get(VARIABLE) or _DEFAULT))
 
 
 def _unreadable(file: Path, why: str) -> PipelineError:

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from databricks.sdk import WorkspaceClient
+from databricks.sdk.errors.base import DatabricksError
 
 from pipeline.bootstrap import identities
 from pipeline.bootstrap import workspace as databricks
 from pipeline.bootstrap.change import Change
 from pipeline.configuration.config import Config
+from pipeline.errors import PipelineError
 from pipeline.local.setup import raw_table
 from pipeline.local.setup.filings import Filings
 
@@ -71,7 +73,20 @@ def principals(admin: WorkspaceClient, secrets: Any, environment: str) -> dict[s
 
 
 def make(changes: Iterator[Change]) -> None:
-    """Make every change."""
+    """Make every change.
+
+    Raises:
+        PipelineError: the workspace refused one, as a workspace of an older version may do.
+    """
     for change in changes:
-        if change.make is not None:
+        if change.make is None:
+            continue
+        try:
             change.make()
+        except DatabricksError as error:
+            message = (
+                f"{change.what} could not be made in the workspace: {error}\n"
+                "  do        if an older version made the folder of the state, remove it or give "
+                "another one with --state"
+            )
+            raise PipelineError(message) from error

@@ -161,7 +161,7 @@ class _SecretTokens(Refreshable):
             if rotated != self.identity or isinstance(rotated, FederatedIdentity):
                 self.identity = rotated
                 answer = self.endpoint.request_token(rotated)
-        return self._parse(answer)
+        return _parsed(answer, self.endpoint.origin, identity=self.identity, stored=self._secret_id)
 
     def _read(self) -> Identity | FederatedIdentity:
         return repeated(
@@ -170,30 +170,53 @@ class _SecretTokens(Refreshable):
             policy=self.endpoint.policy,
         )
 
-    def _parse(self, answer: requests.Response) -> Token:
-        origin = self.endpoint.origin
-        if answer.status_code != requests.codes.ok:
-            raise IdentityRefused(
-                f"{origin} refused the service principal {self.identity.client_id}",
-                expected="an access token",
-                got=f"HTTP {answer.status_code} {_oauth_error(answer)}",
-                do=f"{self.identity.remedy} ({self._secret_id})",
-            )
-        try:
-            document = answer.json()
-            token, lasts = document["access_token"], timedelta(seconds=int(document["expires_in"]))
-            expiry = datetime.now() + lasts  # noqa: DTZ005 - as the SDK compares it
-        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
-            token = None
-        if not (isinstance(token, str) and token.isascii() and token.isprintable() and token):
-            raise IdentityRefused(
-                f"{origin} answered without a valid access token",
-                expected="JSON with access_token and expires_in",
-                got="HTTP 200 with other content (not shown)",
-                do="check that the host is the workspace itself, not a proxy or a login page",
-            )
-        # S106: "Bearer" is a scheme, not a password.
-        return Token(access_token=token, token_type="Bearer", expiry=expiry)  # noqa: S106
+
+def signed_in(host: str, identity: Identity, *, policy: Policy | None = None) -> Workspace:
+    """Sign in with an identity that no secret holds yet; its token is not renewed.
+
+    Raises:
+        UsageError: the host is not a Databricks workspace.
+        IdentityRefused: the workspace refused the identity.
+        Unavailable: the workspace did not answer.
+    """
+    hold_back_secrets()
+    origin, policy = checked_host(host), policy or Policy()
+    answer = _TokenEndpoint(origin, policy).request_token(identity)
+    token = _parsed(answer, origin, identity=identity, stored="a new secret")
+    header = {"Authorization": f"Bearer {token.access_token}"}
+    client = workspace_client(origin, lambda: header, policy=policy)
+    return Workspace(origin, identity.client_id, client, policy)
+
+
+def _parsed(
+    answer: requests.Response,
+    origin: str,
+    *,
+    identity: Identity | FederatedIdentity,
+    stored: str,
+) -> Token:
+    if answer.status_code != requests.codes.ok:
+        raise IdentityRefused(
+            f"{origin} refused the service principal {identity.client_id}",
+            expected="an access token",
+            got=f"HTTP {answer.status_code} {_oauth_error(answer)}",
+            do=f"{identity.remedy} ({stored})",
+        )
+    try:
+        document = answer.json()
+        token, lasts = document["access_token"], timedelta(seconds=int(document["expires_in"]))
+        expiry = datetime.now() + lasts  # noqa: DTZ005 - as the SDK compares it
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        token = None
+    if not (isinstance(token, str) and token.isascii() and token.isprintable() and token):
+        raise IdentityRefused(
+            f"{origin} answered without a valid access token",
+            expected="JSON with access_token and expires_in",
+            got="HTTP 200 with other content (not shown)",
+            do="check that the host is the workspace itself, not a proxy or a login page",
+        )
+    # S106: "Bearer" is a scheme, not a password.
+    return Token(access_token=token, token_type="Bearer", expiry=expiry)  # noqa: S106
 
 
 def _oauth_error(answer: requests.Response) -> str:

@@ -102,10 +102,10 @@ def _refused(error: DatabricksError, principal: str, doing: str) -> GovernanceEr
     if isinstance(error, databricks.NotFound) or str(error.error_code).endswith("DOES_NOT_EXIST"):
         return not_found(principal, doing, code=str(error.error_code), text=text)
     if isinstance(error, databricks.ResourceConflict) or "ALREADY_EXISTS" in str(error.error_code):
-        return Conflict(f"{principal} tried to {doing}", got=text)
+        return Conflict(_refusal_of(principal, doing), got=text)
     if isinstance(error, databricks.InvalidState):  # the same request may succeed later
-        return GovernanceError(f"{principal} tried to {doing}", got=text)
-    return InvalidRequest(f"{principal} tried to {doing}", got=f"{error.error_code}: {text}")
+        return GovernanceError(_refusal_of(principal, doing), got=text)
+    return InvalidRequest(_refusal_of(principal, doing), got=f"{error.error_code}: {text}")
 
 
 def no_answer(who: str, principal: str, doing: str, error: Unanswered) -> Unavailable:
@@ -130,7 +130,11 @@ def malformed(principal: str, doing: str, got: str) -> MalformedAnswer:
 def not_found(principal: str, doing: str, *, code: str, text: str) -> NotFound:
     """Return the error for a missing object, or for its missing schema or catalog."""
     kind = ContainerNotFound if _CONTAINER.search(f"{code}: {text}") else NotFound
-    return kind(f"{principal} tried to {doing}", got=text)
+    return kind(f"the workspace found nothing while {principal} tried to {doing}", got=text)
+
+
+def _refusal_of(principal: str, doing: str) -> str:
+    return f"the workspace refused {principal}, who tried to {doing}"
 
 
 def raised_in(trace: TracebackType | None, packages: tuple[str, ...]) -> bool:
@@ -156,10 +160,10 @@ def _message(error: DatabricksError) -> str:
 def _denied(principal: str, doing: str, text: str) -> AccessDenied:
     missing = _MISSING.search(text)
     if missing is None:
-        return AccessDenied(f"{principal} was refused: {doing}", got=text)
+        return AccessDenied(f"the workspace refused {principal}: {doing}", got=text)
     privilege, kind, name = missing["privilege"], missing["kind"], missing["name"]
     return AccessDenied(
-        f"{principal} was refused: {doing}",
+        f"the workspace refused {principal}: {doing}",
         expected=f"{privilege} on {kind.lower()} {name}",
         got="no such privilege",
         do=f"GRANT {privilege} ON {kind.upper()} {name} TO `{principal}`",

@@ -8,9 +8,10 @@ sleeps a whole `Retry-After` without regard to its budget, does not retry 500, 5
 retries creations; mlflow drops the status and the headers of an error.
 
 The adapter raises `Unanswered` if no usable answer came, and `Malformed` for a response with a
-success status that is not a JSON object. With `refusals` it also raises `Refused` for each other
-error status, so that the status is not lost in a library that would drop it. After a 401 it sends
-the request with another token, twice at most: a refused request had no effect.
+success status that is not a JSON object. An error status with a page instead of the workspace's
+refusal is a lost answer (`unity_catalog.own_refusals`). With `refusals` it also raises `Refused`
+for each other error status, so that the status is not lost in a library that would drop it. After a
+401 it sends the request with another token, twice at most: a refused request had no effect.
 """
 
 import json
@@ -22,6 +23,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import NewConnectionError
 
+from steps.governance.unity_catalog.own_refusals import is_page, own_refusal
 from steps.governance.unity_catalog.retrying import (
     Attempts,
     Failure,
@@ -29,6 +31,7 @@ from steps.governance.unity_catalog.retrying import (
     Unanswered,
     failure_of,
     is_read,
+    seconds_asked,
 )
 
 Authenticate = Callable[[], dict[str, str]]
@@ -129,10 +132,14 @@ class Transport(HTTPAdapter):
             response = super().send(request, **how)
             if not how["stream"]:
                 _ = response.content  # the connection may break while the body arrives
+            page = is_page(response)
         except requests.RequestException as error:
             return Failure(_innermost(error), unprocessed=_found_no_connection(error))
         retry_after, now = response.headers.get("Retry-After"), self._policy.clock.now()
         failure = failure_of(response.status_code, retry_after, now)
+        if failure is None and page:
+            cause = f"HTTP {response.status_code}, a page that is not the workspace's"
+            failure = Failure(cause, seconds_asked(retry_after, now))
         if failure is not None:
             response.close()
         return failure or response
@@ -219,14 +226,10 @@ _JSON_NAMES: Mapping[type, str] = {
 
 
 def _refused(response: requests.Response) -> Refused:
-    try:
-        document = json.loads(response.content)
-        code, text = str(document["error_code"]), str(document.get("message", ""))
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        # The body is not quoted: a proxy's page may repeat the request with its secrets.
-        size = len(response.content)
-        code, text = (
-            "",
-            f"{size} bytes without the workspace's error_code; a page may have answered",
-        )
+    # A body without a code is not quoted: a proxy's page may repeat the request with its secrets.
+    size = len(response.content)
+    code, text = own_refusal(response) or (
+        "",
+        f"{size} bytes without the workspace's error_code; a page may have answered",
+    )
     return Refused(response.status_code, code[:100], " ".join(text.split()))

@@ -15,7 +15,7 @@ import polars as pl
 
 from steps.prepare.styled import html_lines, kinds_by_type
 from steps.prepare.styled.kinds_by_type import Labelled
-from steps.prepare.styled.paragraph_type import letters, typed
+from steps.prepare.styled.paragraph_type import typed
 from steps.prepare.text import heading_model
 from steps.prepare.text.heading_sequence import RUN_IN, STANDING, TITLE
 
@@ -26,7 +26,6 @@ UNREADABLE = f"{COLUMN}: HTML of a filing expected"
 TOO_LONG = f"{COLUMN}: at most 40,000,000 characters expected"
 
 _LONGEST = 40_000_000  # characters; ten times the longest section
-_FOUND = 0.95  # of a section's letters, in the HTML
 # Titles of parts that are not a risk factor, often in the type of headings
 _NO_RISK = re.compile(
     r"(?i)^\W*(?:risk factors? summary"
@@ -69,9 +68,7 @@ def _by_type(texts: list[str], html: str) -> list[Labelled] | str:
         marked = typed(texts, html_lines.lines(html))
     except html_lines.Unreadable:
         return UNREADABLE
-    sizes = [len(letters(one.paragraph)) for one in marked]
-    found = sum(size for size, one in zip(sizes, marked, strict=True) if one.found)
-    if found < _FOUND * sum(sizes):
+    if marked is None:
         return OF_ANOTHER_TEXT
     labelled = [_without_notice(one) for one in kinds_by_type.labelled(marked)]
     return labelled or NO_HEADINGS_BY_TYPE

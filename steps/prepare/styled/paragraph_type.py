@@ -1,6 +1,6 @@
 """The type of each paragraph of a section, from the lines of its HTML: bold, italic, underlined.
 
-    typed(paragraphs, lines)      # list of Typed, one for each paragraph, in order
+    typed(paragraphs, lines)      # list of Typed, one for each paragraph, in order; or None
 
 Paragraph and line are compared by their letters and digits only, so quotation marks, spaces,
 bullets and page furniture do not matter. A paragraph may be joined from several lines. A letter is
@@ -20,19 +20,19 @@ _LONGEST_HEADING = 800  # characters
 _SHORTEST_LEAD, _SHORTEST_REST = 8, 40  # letters
 _LEAD_ENDS = re.compile(r"[.!?:;–—-][\"'”’)]*$")
 _FURNITURE_LINES = 6  # between two halves of a paragraph
+# A paragraph that is missing was looked for in all the lines that follow. So the search ends where
+# the HTML is known to be of another text, and takes time in proportion to the HTML.
+_MOST_MISSING = 0.05  # of a section's letters
+_MOST_MISSING_PARAGRAPHS = 200
 
 
 @dataclass(frozen=True)
 class Typed:
-    """A paragraph, its emphasised opening, and the type of a whole line.
-
-    `found` is False if no line of the HTML has the paragraph's letters.
-    """
+    """A paragraph, its emphasised opening, and the type of a whole line."""
 
     paragraph: str
     lead: str = ""  # a run-in opening
     style: tuple[int, bool] | None = None  # of a whole line: its type, and whether in capitals
-    found: bool = True
 
 
 def letters(text: str) -> str:
@@ -45,15 +45,21 @@ def ends_a_lead(text: str) -> bool:
     return bool(_LEAD_ENDS.search(text))
 
 
-def typed(paragraphs: Sequence[str], lines: Sequence[Line]) -> list[Typed]:
-    """Return the type of each paragraph of the same section."""
+def typed(paragraphs: Sequence[str], lines: Sequence[Line]) -> list[Typed] | None:
+    """Return the type of each paragraph of the same section; None if it is another section."""
     counted = Counter(kind & ~CENTRED for line in lines for kind in line.types)
     usual = counted.most_common(1)[0][0] if counted else 0
     kept = [(letters(line.text), _types(line)) for line in lines]
-    marked, position = [], 0
-    for paragraph in paragraphs:
-        types, position = _found(letters(paragraph), kept, position)
+    wanted = [letters(paragraph) for paragraph in paragraphs]
+    most_missing = _MOST_MISSING * sum(map(len, wanted))
+    marked, position, missing = list[Typed](), 0, list[int]()
+    for paragraph, own in zip(paragraphs, wanted, strict=True):
+        types, position = _found(own, kept, position)
         marked.append(_judged(paragraph, types, usual))
+        if own and not types:
+            missing.append(len(own))
+        if sum(missing) > most_missing or len(missing) > _MOST_MISSING_PARAGRAPHS:
+            return None
     return marked
 
 
@@ -81,7 +87,7 @@ def _found(wanted: str, kept: Sequence[tuple[str, bytes]], position: int) -> tup
 def _judged(text: str, types: bytes, usual: int) -> Typed:
     marks = [kind & ~CENTRED & ~usual != 0 for kind in types]
     if not marks or not any(marks):
-        return Typed(text, found=bool(marks))
+        return Typed(text)
     if sum(marks) >= _WHOLE * len(marks) and len(text) <= _LONGEST_HEADING:
         style = Counter(types).most_common(1)[0][0]
         return Typed(text, style=(style, text.isupper()))

@@ -37,7 +37,7 @@ class Guard(Background):
         super().__init__("heartbeat")
         self._lease, self._stop, self._beat = lease, stop, beat
         self._every_seconds = every_seconds
-        self._lost = threading.Event()
+        self._lost: GovernanceError | None = None
 
     def check(self) -> None:
         """Return if the next effect may happen.
@@ -50,9 +50,11 @@ class Guard(Background):
             raise Interrupted(
                 "the worker was asked to stop", do="nothing: the message is delivered again"
             )
-        if self._lost.is_set():
+        if (last := self._lost) is not None:
             raise LeaseLost(
-                "the heartbeat failed twice", do="nothing: the message is delivered again"
+                "the heartbeat of this execution's lease failed",
+                got=" ".join(str(last).split()),
+                do="nothing: the message is delivered again",
             )
         self._lease.check()
 
@@ -67,5 +69,5 @@ class Guard(Background):
                 failures += 1
                 log.warning("heartbeat failed: %s", error.what)
                 if failures > _ALLOWED_FAILURES or isinstance(error, LeaseLost):
-                    self._lost.set()
+                    self._lost = error
                     return

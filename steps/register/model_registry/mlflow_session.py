@@ -227,9 +227,9 @@ def _refused(refusal: Refused, principal: str, doing: str) -> Exception:
     if refusal.status == 404 or refusal.code.endswith(_ABSENT):
         return not_found(principal, doing, code=refusal.code, text=text)
     if refusal.status == 409 or "ALREADY_EXISTS" in refusal.code:
-        return Conflict(f"{principal} tried to {doing}", got=text)
+        return Conflict(f"the registry refused {principal}, who tried to {doing}", got=text)
     if refusal.code == "INVALID_STATE":  # a later moment may be right
-        return GovernanceError(f"{principal} tried to {doing}", got=text)
+        return GovernanceError(f"the registry refused {principal}, who tried to {doing}", got=text)
     return InvalidRequest(
         f"the registry refused what {principal} asked for: {doing}",
         expected="a request that the registry accepts",

@@ -99,7 +99,7 @@ class IndexFolder:
             raise UsageError(
                 f"the index cannot be written to {self.folder}",
                 got=str(error.strerror),
-                do="name another folder with --index",
+                do="name another folder with --index, or with $XDG_CACHE_HOME",
             ) from None
         os.close(handle)
         return Path(name)

@@ -161,3 +161,27 @@ def retention(server, group):
     found = server.client("logs").describe_log_groups(logGroupNamePrefix=group)["logGroups"]
     (days,) = [each["retentionInDays"] for each in found if each["logGroupName"] == group]
     return days
+
+
+def test_compute_with_a_lambda_is_made_again_after_its_removal(new_server):
+    """Its log outlives it, so the log is of the layer that stays."""
+    new_server.start()
+    cloudformation = new_server.client("cloudformation")
+    given = given_for(dev())
+    infrastructure.deploy(cloudformation, given)
+    outputs = stack_outputs(cloudformation, "governed-finetune-dev-network")
+    name = "governed-finetune-dev-compute"
+    cloudformation.delete_stack(StackName=name)
+    cloudformation.get_waiter("stack_delete_complete").wait(
+        StackName=name, WaiterConfig={"Delay": 0.1, "MaxAttempts": 600}
+    )
+    assert retention(new_server, f"/aws/lambda/{WORKER}") == 365
+    compute = infrastructure.FOLDER / "compute.yaml"
+    infrastructure.deploy_layer(cloudformation, compute, outputs | given)
+    found, _ = function_of(new_server)
+    assert found["LoggingConfig"]["LogGroup"] == f"/aws/lambda/{WORKER}"
+
+
+def stack_outputs(cloudformation, name):
+    found = cloudformation.describe_stacks(StackName=name)["Stacks"][0]["Outputs"]
+    return {each["OutputKey"]: each["OutputValue"] for each in found}

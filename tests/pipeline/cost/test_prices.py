@@ -1,11 +1,9 @@
 """The table of prices is read strictly, and refreshed from AWS's Price List by the real client."""
 
 import json
-import threading
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import date
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from pipeline.configuration import instances
 from pipeline.cost import price_list, prices
 from pipeline.cost.prices import Prices
 from pipeline.errors import ConfigError, Refused, UsageError
+from tests.support.http_server import Handler, served
 
 
 @pytest.fixture
@@ -49,28 +48,15 @@ class PriceList:
 def listed(monkeypatch: pytest.MonkeyPatch) -> Iterator[PriceList]:
     state = PriceList()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Server(Handler):
         def do_POST(self) -> None:
-            request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            body = json.dumps(state.answer(request)).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            self.answer_json(200, state.answer(json.loads(self.body())))
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "example")
-    yield state
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with served(Server) as origin:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", origin)
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "example")
+        yield state
 
 
 def client() -> Any:

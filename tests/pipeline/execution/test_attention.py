@@ -95,7 +95,9 @@ def test_a_worker_that_works_on_another_execution_is_named(configured: Config) -
 
 def test_a_worker_that_finds_no_message_points_to_the_reconciler(configured: Config) -> None:
     s3 = S3(beat={"worker": "host:7", "state": "waiting"}, age=29)
-    assert note(configured, s3).endswith("of this execution: python -m pipeline.reconcile")
+    assert note(configured, s3).endswith(
+        "of this execution: python -m pipeline.reconcile --env local"
+    )
 
 
 @pytest.mark.parametrize(

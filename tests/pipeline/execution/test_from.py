@@ -174,7 +174,7 @@ def test_a_parameter_that_the_deployed_definition_no_longer_has_is_left_out_with
     assert "Seed" not in earlier.started
     assert (
         "left out   Seed=5: the deployed definition no longer has this parameter; to use it, "
-        "deploy the commit of that execution first (python -m pipeline.upsert)\n"
+        "deploy the commit of that execution first (python -m pipeline.upsert --env local)\n"
     ) in capsys.readouterr().err
 
 

@@ -43,7 +43,7 @@ from tests.steps.test_troubled_workspace import (
     without_spark,
 )
 from tests.steps.train.support import curated_table
-from tests.steps.troubled_proxy import KINDS, Proxy, apis, before, kind_of, recorded
+from tests.steps.troubled_proxy import Proxy, apis, before, kind_of, kinds_at, recorded
 
 __all__ = ["as_root", "without_spark"]  # fixtures
 pytestmark = pytest.mark.environment
@@ -275,12 +275,12 @@ def test_one_fault_at_every_api(
     name, of = case
     step, target = steps[name], proxies[of]
     calls = recorded(target, lambda: step.run(FakedClock().policy()))
-    faults = [(called, kind) for called in apis(calls) for kind in KINDS]
+    faults = [(called, kind) for called in apis(calls) for kind in kinds_at(called)]
     if most is not None:
         faults = random.Random(17).sample(faults, most)  # noqa: S311 - a sample
     tally = Tally(f"{name}, {of}" + (", sample" if most else ""))
     for called, kind in faults:
-        target.arm_api(called, KINDS[kind])
+        target.arm_api(called, kinds_at(called)[kind])
         clock = FakedClock()
         seen, injected = ended(environment, step, target, clock.policy(_BUDGET_SECONDS))
         tally.add(seen, injected, f"{kind} at {called}")

@@ -9,6 +9,7 @@ from tests.steps.faults.support.judge import End, Seen, judged
 from tests.steps.faults.support.tally import Tally, table
 from tests.steps.faults.support.truth import KINDS, Injected, is_true, service_words
 from tests.steps.troubled_proxy import KINDS as SENT
+from tests.steps.troubled_proxy import REFUSALS
 
 MANIFEST = "GET /evidence/executions/abc/train/manifest.json"
 UNANSWERED = "S3 gave no answer: read s3://evidence/executions/abc/train/manifest.json · got 503"
@@ -66,7 +67,7 @@ def test_nothing_is_explained_by_a_slow_answer() -> None:
 
 
 def test_each_kind_of_fault_has_a_rule_and_each_call_a_service() -> None:
-    assert KINDS.keys() == SENT.keys()
+    assert KINDS.keys() == (SENT | REFUSALS).keys()
     assert service_words("POST SageMaker.DescribePipelineExecution")
     with pytest.raises(StopIteration):
         service_words("something else")

@@ -13,7 +13,7 @@ import pytest
 from tests.steps.faults.support.judge import End, judged
 from tests.steps.faults.support.tally import Tally
 from tests.steps.faults.support.troubled_workers import SERVICES, Plan, Troubled
-from tests.steps.troubled_proxy import KINDS, apis
+from tests.steps.troubled_proxy import KINDS, REFUSALS, apis, kinds_at
 
 pytestmark = pytest.mark.environment
 _SEEDS, _MOST_FAULTS = 200, 6
@@ -35,20 +35,21 @@ def test_one_fault_of_each_service(troubled: Troubled, record_property: Report) 
 @pytest.mark.long
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize("service", SERVICES)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", KINDS | REFUSALS)
 def test_one_fault_at_every_api(
     troubled: Troubled, service: str, kind: str, record_property: Report
 ) -> None:
     tally = Tally(f"Register, {service}, {kind}")
     for name in apis(troubled.calls[service]):
-        one_fault(troubled, service, name, kind, tally)
+        if kind in kinds_at(name):
+            one_fault(troubled, service, name, kind, tally)
     tally.report(record_property)
 
 
 def one_fault(troubled: Troubled, service: str, name: str, kind: str, tally: Tally) -> None:
     """Register one execution with one fault of this kind at this API."""
     troubled.arm({})
-    troubled.proxies[service].arm_api(name, KINDS[kind])
+    troubled.proxies[service].arm_api(name, kinds_at(name)[kind])
     seen, injected = troubled.registered()
     tally.add(seen, injected, f"{kind} at {name}")
     if len(injected) != 1:

@@ -5,11 +5,9 @@ import os
 import socket
 import subprocess
 import sys
-import threading
 import time
 import urllib.request
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs
 
@@ -21,6 +19,7 @@ from steps.governance.unity_catalog.sdk_client import workspace_client
 from tests.steps.governance.support.faked_clock import FakedClock
 from tests.steps.governance.support.token_endpoint import TokenEndpoint
 from tests.steps.governance.support.troubled_server import Troubled, serving
+from tests.support.http_server import Handler, served
 
 
 @pytest.fixture(scope="session")
@@ -75,37 +74,17 @@ def as_root(aws: str, monkeypatch: pytest.MonkeyPatch) -> str:
 def tokens() -> Iterator[TokenEndpoint]:
     endpoint = TokenEndpoint()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Server(Handler):
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"])).decode()
-            form = {name: values[0] for name, values in parse_qs(body).items()}
+            form = {name: values[0] for name, values in parse_qs(self.body().decode()).items()}
             status, document = endpoint.answer(self.headers["authorization"], form)
-            self._reply(status, document)
+            self.answer_json(status, document, endpoint.headers)
 
         def do_GET(self) -> None:
-            self._reply(404, {"error_code": "ENDPOINT_NOT_FOUND"})
+            self.answer_json(404, {"error_code": "ENDPOINT_NOT_FOUND"}, endpoint.headers)
 
-        def _reply(self, status: int, document: object) -> None:
-            body = json.dumps(document).encode()
-            self.send_response(status)
-            self.send_header("content-type", "application/json")
-            self.send_header("content-length", str(len(body)))
-            for name, value in endpoint.headers.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *args: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    endpoint.origin = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield endpoint
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with served(Server) as endpoint.origin:
+        yield endpoint
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from typing import Any
 
 from pipeline.local.aws.account import Account
 from pipeline.local.aws.errors import Invalid
-from pipeline.local.aws.pipelines import step_types
+from pipeline.local.aws.pipelines import notices, step_types
 from pipeline.local.aws.pipelines.definition import Definition, Step, parse
 from pipeline.local.aws.pipelines.expressions import Scope
 from pipeline.local.aws.pipelines.pipelines import SERVICE
@@ -135,6 +135,7 @@ class Executor:
             document["LastModifiedTime"] = now()
             if reason:
                 document["FailureReason"] = reason[:MAX_REASON_CHARACTERS]
+        notices.ended(document)
 
     def _document(self) -> Document:
         document = self._store.get("execution", self._arn)

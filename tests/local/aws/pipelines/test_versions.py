@@ -97,7 +97,9 @@ def test_a_run_of_an_alias_has_its_version_though_a_newer_one_is_deployed(
 ) -> None:
     ci, arn, ids = three
     aliases._change(ci, arn, ids[1], Add=["prod"])
-    scientist = aliases.OfAlias(server.client("sagemaker", "scientist"), "prod")
+    scientist = aliases.OfAlias(
+        server.client("sagemaker", "scientist"), "prod", environment="local"
+    )
     execution = start.start(configured, scientist, {})
     described = scientist.describe_pipeline_execution(PipelineExecutionArn=execution)
     assert described["PipelineVersionId"] == ids[1]
@@ -111,8 +113,10 @@ def test_a_run_of_an_alias_has_its_version_though_a_newer_one_is_deployed(
 def test_an_alias_that_no_version_has_is_refused_with_the_command(
     server: Server, configured: Config
 ) -> None:
-    scientist = aliases.OfAlias(server.client("sagemaker", "scientist"), "none")
-    with pytest.raises(UsageError, match=r"pipeline\.upsert --alias none"):
+    scientist = aliases.OfAlias(
+        server.client("sagemaker", "scientist"), "none", environment="local"
+    )
+    with pytest.raises(UsageError, match=r"pipeline\.upsert .*--alias none"):
         start.start(configured, scientist, {})
 
 

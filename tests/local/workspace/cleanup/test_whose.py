@@ -87,6 +87,25 @@ def test_a_source_of_the_bank_stays_and_what_bootstrap_made_goes(site: Any) -> N
     assert site.admin().tables.get(RAW).full_name == RAW
 
 
+def test_what_evidence_names_stays_with_its_schema_its_catalog_and_its_place(site: Any) -> None:
+    """Unless it is asked for: then both tables of Prepare are known as the environment's."""
+    tables = tuple(f"edgar_dev.curated.risk_factor_examples{end}" for end in ("", "_rejected"))
+    for number, name in enumerate(tables):
+        create_table(site.admin(), name, f"s3://ours/curated/{number}")
+    named = {"curated": tables}
+    found = removed(lambda: catalogs.removed(site, named=named))
+    assert found["schema edgar_dev.curated"] == found["catalog edgar_dev"] == "="
+    assert found["schema edgar_dev.models"] == "-", "it is empty"
+    assert removed(lambda: order._storage(site, named=named)) == {
+        "external location governed_finetune_dev_raw": "-",
+        "external location governed_finetune_dev_curated": "=",
+        "external location governed_finetune_dev_models": "-",
+        "storage credential governed_finetune_dev": "=",
+    }
+    assert removed(lambda: catalogs.removed(site))["catalog edgar_dev"] == "-"
+    assert set(removed(lambda: order._storage(site)).values()) == {"-"}
+
+
 def test_an_empty_schema_or_catalog_without_the_mark_stays(site: Any) -> None:
     admin = site.admin()
     admin.schemas.update("edgar_dev.models", properties={"team": "of the bank"})

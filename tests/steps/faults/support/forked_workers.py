@@ -86,7 +86,7 @@ def forked(variables: dict[str, str], scratch: Path) -> Iterator[Workers]:
         yield Workers(process)
     finally:
         process.stdin.close()
-        process.wait(20)
+        process.wait(register_environment.END_SECONDS)
         process.stdout.close()
 
 

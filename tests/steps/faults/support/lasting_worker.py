@@ -2,15 +2,17 @@
 
     work_through(argv, passed)      # until its message is deleted
 
-Time moves only when the worker pauses. The pauses are those of each call, of a message that is
-given back, after a failed poll, and before a supervisor starts the worker again. The file `passed`
-holds the seconds, and the proxies read it: `Hours(passed).passed`.
+Time moves only when the worker pauses. The pauses are those of each call, botocore's too, of a
+message that is given back, after a failed poll, and before a supervisor starts the worker again.
+The file `passed` holds the seconds, and the proxies read it: `Hours(passed).passed`.
 """
 
 import threading
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+from botocore.retries.standard import ExponentialBackoff
 
 from steps.governance.errors import GovernanceError
 from steps.governance.unity_catalog import retrying
@@ -21,7 +23,8 @@ from steps.register.worker import Worker
 
 _POLL_SECONDS = 1
 _RESTART_SECONDS = 30.0  # a supervisor's pause
-_REFUSED_POLL_SECONDS = 5.0  # as `python -m steps.register` pauses
+# `python -m steps.register` pauses for 5 s. Eight hours would be thousands of equal polls.
+_REFUSED_POLL_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,7 @@ def work_through(argv: list[str], passed: Path) -> None:
     clock = (lambda: hours.passed, lambda: hours.now, hours.sleep, lambda: 1.0)
     retrying.Clock.__init__.__defaults__ = clock  # type: ignore[misc]
     _give_back_at_once(hours)
+    _let_botocore_pause(hours)
     queue._POLL_SECONDS = _POLL_SECONDS
     arguments = parse(argv)
     worker = _started(arguments, hours)
@@ -80,6 +84,16 @@ def _served_one(worker: Worker, hours: Hours, arguments: Arguments) -> Fate | No
     if fate is Fate.LEAVE:
         hours.sleep(arguments.visibility_seconds)
     return fate
+
+
+def _let_botocore_pause(hours: Hours) -> None:
+    plain = ExponentialBackoff.delay_amount
+
+    def delay_amount(self: ExponentialBackoff, context: object) -> float:
+        hours.sleep(plain(self, context))
+        return 0.0
+
+    ExponentialBackoff.delay_amount = delay_amount
 
 
 def _give_back_at_once(hours: Hours) -> None:

@@ -26,6 +26,9 @@ KINDS = {
     "truncated": f"{_CUT}|{_LOST}|{_NOT_ITS}",  # half of a JSON text is not JSON
     "garbage 200": _NOT_ITS,
     "slow": r"(?!)",  # an answer within the time-out ends nothing
+    # the service's own refusals
+    "denied": r"\b403\b|AccessDenied|access_denied|PERMISSION_DENIED|not allowed",
+    "absent": r"\b404\b|NoSuch|NotFound|DoesNotExist|DOES_NOT_EXIST|does not exist",
 }
 
 _SERVICES = {

@@ -61,7 +61,7 @@ def _handler(
             if self.command != "HEAD":
                 self.wfile.write(body)
 
-        do_HEAD = do_PUT = do_POST = do_GET  # noqa: N815 - http.server requires these names
+        do_HEAD = do_PUT = do_POST = do_GET
 
         def log_message(self, *_: object) -> None:
             """Quiet."""

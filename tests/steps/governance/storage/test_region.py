@@ -1,16 +1,15 @@
 """A bucket in another region than the job is signed for its own region."""
 
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from steps.governance.errors import GovernanceError
 from steps.governance.storage import region as storage_region
+from tests.support.http_server import Handler, served
 
 
-class Store(BaseHTTPRequestHandler):
+class Store(Handler):
     """Answers HeadBucket as S3 does to a stranger: a refusal that names the region."""
 
     asked: list[str]
@@ -19,25 +18,17 @@ class Store(BaseHTTPRequestHandler):
 
     def do_HEAD(self) -> None:
         self.asked.append(self.headers.get("Authorization") or "unsigned")
-        self.send_response(self.status)
-        if self.region:
-            self.send_header("x-amz-bucket-region", self.region)
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        """Write nothing."""
+        self.answer(
+            self.status, headers={"x-amz-bucket-region": self.region} if self.region else {}
+        )
 
 
 @pytest.fixture
 def store() -> Iterator[tuple[type[Store], str]]:
     kind = type("OneStore", (Store,), {"asked": []})
     storage_region.asked.cache_clear()
-    with ThreadingHTTPServer(("127.0.0.1", 0), kind) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield kind, f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    with served(kind) as origin:
+        yield kind, origin
     storage_region.asked.cache_clear()
 
 

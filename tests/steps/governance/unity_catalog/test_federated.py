@@ -1,9 +1,7 @@
 """A principal without a secret: the AWS role's token is exchanged, and goes nowhere else."""
 
 import logging
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -12,6 +10,7 @@ from steps.governance.sign_in import role_token
 from steps.governance.unity_catalog.identity import connect
 from tests.steps.governance.support.faked_clock import FakedClock
 from tests.steps.governance.support.token_endpoint import TokenEndpoint
+from tests.support.http_server import Handler, served
 
 CLIENT = "0a1b2c3d-0a1b-2c3d-4e5f-0a1b2c3d4e5f"
 NAMED = f"federated:{CLIENT}"
@@ -45,29 +44,16 @@ class Sts:
 def sts(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sts]:
     state = Sts()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Server(Handler):
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"])).decode()
-            status, text = state.answer(body)
-            self.send_response(status)
-            self.send_header("content-type", "text/xml")
-            self.send_header("content-length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text.encode())
+            status, text = state.answer(self.body().decode())
+            self.answer(status, text.encode(), {"Content-Type": "text/xml"})
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "example")
-    yield state
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with served(Server) as origin:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", origin)
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "example")
+        yield state
 
 
 @pytest.fixture

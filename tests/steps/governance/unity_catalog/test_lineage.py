@@ -2,9 +2,7 @@
 
 import itertools
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -25,6 +23,7 @@ from steps.governance.unity_catalog.lineage import (
 )
 from steps.governance.unity_catalog.sdk_client import workspace_client
 from tests.steps.governance.support.faked_clock import FakedClock
+from tests.support.http_server import Handler, served
 
 PREFIX = "/api/2.0/lineage-tracking"
 NODE = Job(metadata_name("arn:1"), "SageMaker training job", {"execution_id": "abc"})
@@ -75,71 +74,46 @@ def catalog() -> Catalog:
     return Catalog()
 
 
-class LineageHandler(BaseHTTPRequestHandler):
+class LineageServer(Handler):
     """Serves `catalog`; spoils the answers to POSTs as its `spoil` demands."""
 
     catalog: Catalog
 
     def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        body = json.loads(self.body())
         self.catalog.posts.append(self.path)
         spoiled = self.catalog.spoil.pop(0) if self.catalog.spoil else ""
         if spoiled in ("502", "503"):
-            self._reply(int(spoiled), {"error_code": "TEMPORARILY_UNAVAILABLE", "message": "later"})
+            self.answer_json(
+                int(spoiled), {"error_code": "TEMPORARILY_UNAVAILABLE", "message": "later"}
+            )
         elif spoiled == "403":
             text = "User does not have MODIFY on Table 'edgar.curated.examples'."
-            self._reply(403, {"error_code": "PERMISSION_DENIED", "message": text})
+            self.answer_json(403, {"error_code": "PERMISSION_DENIED", "message": text})
         elif spoiled == "drop":
-            self.close_connection = True
+            self.drop()
         else:
             answer = self.catalog.post(self.path, body)
             if spoiled == "lose":
-                self.close_connection = True
+                self.drop()
             else:
-                self._reply(*answer)
+                self.answer_json(*answer)
 
     def do_GET(self) -> None:
         parts = urlsplit(self.path)
         if not parts.path.startswith(PREFIX):
-            self._reply(404, {"error_code": "ENDPOINT_NOT_FOUND", "message": "no"})
+            self.answer_json(404, {"error_code": "ENDPOINT_NOT_FOUND", "message": "no"})
             return
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-        self._reply(*self.catalog.get(parts.path, query))
-
-    def _reply(self, status: int, document: dict[str, Any]) -> None:
-        body = json.dumps(document).encode()
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("Content-Type", "application/json")
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Quiet."""
-
-
-def handler(catalog: Catalog) -> type[BaseHTTPRequestHandler]:
-    """Return the request handler of a server for this catalog."""
-
-    class Handler(LineageHandler):
-        pass
-
-    Handler.catalog = catalog
-    return Handler
+        self.answer_json(*self.catalog.get(parts.path, query))
 
 
 @pytest.fixture
 def lineage(catalog: Catalog) -> Iterator[Lineage]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler(catalog))
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    host = f"http://127.0.0.1:{server.server_address[1]}"
-    policy = FakedClock().policy()
-    client = workspace_client(host, lambda: {"Authorization": "Bearer t"}, policy=policy)
-    yield Lineage(Workspace(host, "the-principal", client, policy))
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with served(type("Server", (LineageServer,), {"catalog": catalog})) as host:
+        policy = FakedClock().policy()
+        client = workspace_client(host, lambda: {"Authorization": "Bearer t"}, policy=policy)
+        yield Lineage(Workspace(host, "the-principal", client, policy))
 
 
 def test_a_node_is_made_once_however_often_it_is_asked_for(

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from steps.prepare.filings import examination, judge
-from steps.prepare.styled import decided
+from steps.prepare.styled import decided, paragraph_type
 from steps.prepare.styled.html_lines import lines, written
 from tests.steps.prepare.support import fakes
 from tests.steps.prepare.support.styled import BODIES, SENTENCES, TOPICS
@@ -21,6 +21,7 @@ def body(number: int) -> str:
 RUN_IN = "".join(f"<p><i>{SENTENCES[n]}</i> {BODIES[n]}</p>" for n in range(10))
 STANDING = "".join(f"<p><b>{SENTENCES[n]}</b></p>{body(n)}" for n in range(10))
 GROUPED = f"<p><b><u>{TOPICS[0]}</u></b></p>{STANDING}"
+SECTION = "\n".join(BODIES)
 PLAIN = "".join(f"<p>{SENTENCES[n]}</p>{body(n)}" for n in range(10))
 
 
@@ -114,6 +115,23 @@ def test_html_that_decides_nothing_is_counted_and_changes_nothing(html: str, fau
     without, with_html = examined((text, None), (text, html))
     assert with_html["risk_factors"] == without["risk_factors"]
     assert with_html["ignored"] == fault
+
+
+@pytest.mark.parametrize(
+    ("texts", "looked_for"),
+    [([BODIES[5]] * 1000, 51), ([*[f"no {n}" for n in range(1000)], SECTION * 20], 201)],
+    ids=["by letters", "by paragraphs"],
+)
+def test_html_of_another_text_is_given_up_before_each_paragraph_was_looked_for(
+    texts: list[str], looked_for: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[str] = []
+    look = paragraph_type._found
+    monkeypatch.setattr(
+        paragraph_type, "_found", lambda own, *where: (looked.append(own), look(own, *where))[1]
+    )
+    assert paragraph_type.typed(texts, lines(STANDING[: len(STANDING) // 2])) is None
+    assert len(looked) == looked_for
 
 
 def test_a_fault_is_added_to_those_of_other_fields() -> None:

@@ -37,6 +37,7 @@ SECRET_ID, EXTERNAL_ID = "gf/databricks/register", "the-metastores-external-id"
 RAW, CURATED = "edgar.raw.filings", "edgar.curated.risk_factor_examples"
 VISIBILITY_SECONDS = 30  # of messages and leases; a heartbeat may be late by 20 s
 MAX_RECEIVES = 5
+END_SECONDS = 90  # of a server after SIGTERM, on a machine that others keep busy
 HEX = "0123456789abcdef"
 REGISTER_IMAGE = "registry/register@sha256:" + "cd" * 32
 REGISTER_BUILD = {"git_commit": "e" * 40, "clean": False, "lock_sha256": "f" * 64}
@@ -187,7 +188,7 @@ def _ministack(folder: Path) -> Iterator[str]:
             yield f"http://127.0.0.1:{port}"
         finally:
             process.kill()  # nothing of it is kept
-            process.wait(20)
+            process.wait(END_SECONDS)
 
 
 @contextmanager
@@ -223,7 +224,7 @@ def _workspace(environment: RegisterEnvironment, control_plane: dict[str, str]) 
             yield json.loads(process.stdout.readline())["host"]
         finally:
             process.terminate()
-            process.wait(10)
+            process.wait(END_SECONDS)
             process.stdout.close()
 
 

@@ -11,8 +11,9 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from tests.support.http_server import Handler, served
 
 
 class Refusal(Exception):
@@ -140,54 +141,31 @@ class SageMakerStub:
         raise Refusal("ResourceNotFound", "no such token")
 
 
+class _Server(Handler):
+    stub: SageMakerStub  # set in a subclass for each server
+
+    def do_GET(self) -> None:
+        try:
+            status, answer = 200, self.stub.emr(self.path.split("?")[0])
+        except Refusal as refusal:
+            status, answer = 404, {"__type": refusal.args[0], "message": refusal.args[1]}
+        self.answer_json(status, answer)
+
+    def do_POST(self) -> None:
+        action = self.headers["X-Amz-Target"].rsplit(".", 1)[-1]
+        request = json.loads(self.body())
+        try:
+            status, answer = 200, self.stub.call(action, request)
+        except Refusal as refusal:
+            status, answer = 400, {"__type": refusal.args[0], "message": refusal.args[1]}
+        if action in self.stub.lose:
+            self.stub.lose.remove(action)
+            return self.drop()
+        return self.answer_json(status, answer, {"Content-Type": "application/x-amz-json-1.1"})
+
+
 @contextmanager
 def serving(stub: SageMakerStub) -> Iterator[str]:
     """Serve the stub, and yield its URL."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(stub))
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-def _handler(stub: SageMakerStub) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"  # as AWS: one connection takes many calls
-        disable_nagle_algorithm = True  # headers and body are two writes, 40 ms apart with it
-
-        def do_GET(self) -> None:
-            try:
-                status, answer = 200, stub.emr(self.path.split("?")[0])
-            except Refusal as refusal:
-                status, answer = 404, {"__type": refusal.args[0], "message": refusal.args[1]}
-            self._reply(status, answer)
-
-        def do_POST(self) -> None:
-            action = self.headers["X-Amz-Target"].rsplit(".", 1)[-1]
-            request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            try:
-                status, answer = 200, stub.call(action, request)
-            except Refusal as refusal:
-                status, answer = 400, {"__type": refusal.args[0], "message": refusal.args[1]}
-            if action in stub.lose:
-                stub.lose.remove(action)
-                self.close_connection = True
-                return
-            self._reply(status, answer)
-
-        def _reply(self, status: int, answer: dict[str, Any]) -> None:
-            body = json.dumps(answer).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/x-amz-json-1.1")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            """Log nothing."""
-
-    return Handler
+    with served(type("Server", (_Server,), {"stub": stub})) as origin:
+        yield origin

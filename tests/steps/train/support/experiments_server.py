@@ -12,7 +12,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -20,6 +19,7 @@ from databricks.sdk import WorkspaceClient
 from databricks.sdk.config import Config
 
 from steps.governance.unity_catalog.identity import Workspace
+from tests.support.http_server import Handler, served
 
 TOKEN = "dapi-0f5ecre7"
 DROP, HANG = -1, -2
@@ -134,7 +134,8 @@ class ExperimentsServer:
         return next(run for run in self.runs if run["info"]["run_id"] == body["run_id"])
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Server(Handler):
+    protocol_version = "HTTP/1.0"  # a kept connection has a thread, and the tests count threads
     state: ExperimentsServer  # set in a subclass for each server
 
     def do_GET(self) -> None:
@@ -142,7 +143,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(url.path, {key: values[0] for key, values in parse_qs(url.query).items()})
 
     def do_POST(self) -> None:
-        self._answer(self.path, json.loads(self.rfile.read(int(self.headers["content-length"]))))
+        self._answer(self.path, json.loads(self.body()))
 
     def _answer(self, path: str, body: dict[str, Any]) -> None:
         state = self.state
@@ -161,41 +162,22 @@ class _Handler(BaseHTTPRequestHandler):
         status, document = state.act(name, body)
         if fault != DROP:
             return self._reply(status, document)
-        self.close_connection = True
-        return None
+        return self.drop()
 
     def _reply(self, status: int, document: dict[str, Any]) -> None:
-        content = json.dumps(document).encode()
         self.state.answered += 1
-        self.send_response(status)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *args: object) -> None:
-        pass
+        self.answer_json(status, document)
 
 
 @contextmanager
 def serving() -> Iterator[ExperimentsServer]:
     """Run a server; stop it at the end."""
     state = ExperimentsServer()
-    handler = type("Handler", (_Handler,), {"state": state})
-    http = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    http.daemon_threads = True
-    state.host = f"http://127.0.0.1:{http.server_port}"
-    thread = threading.Thread(
-        target=http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
-    )
-    thread.start()
-    try:
-        yield state
-    finally:
-        state.released.set()
-        http.shutdown()
-        http.server_close()
-        thread.join()
+    with served(type("Server", (_Server,), {"state": state})) as state.host:
+        try:
+            yield state
+        finally:
+            state.released.set()
 
 
 def workspace(server: ExperimentsServer) -> Workspace:
