@@ -1,8 +1,8 @@
-"""Measure Prepare's whole job beside plain polars and datatrove: CPU seconds, as one table.
+"""Compare Prepare's whole job with plain polars and datatrove: CPU seconds, as one table.
 
     scripts/bench-venv && .venv/bin/python -m scripts.prepare_bench.peers [--filings 320]
 
-All read the same corpus (`scripts.prepare_bench.corpus`). Each peer's file says what it does and
+All read the same corpus (`scripts.prepare_bench.corpus`). Each peer's file states what it does and
 what it leaves out. A ratio is the peer's CPU seconds for each of ours, so above 1 ours needs less.
 """
 

@@ -3,7 +3,7 @@
     PYTHONPATH=. python -m scripts.prepare_bench.peers.plain_polars <raw table> <scratch folder>
 
 The same kernels read the same table; what depends on other rows is polars and NumPy over whole
-columns. There are no commits, no digests of tables, no contract and no manifest.
+columns. It makes neither commits nor digests of tables, neither a contract nor a manifest.
 """
 
 import json
