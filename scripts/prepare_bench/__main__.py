@@ -6,7 +6,8 @@ The corpus has the shape of real filings (`corpus.py`) and is the same for one s
 a folder with another version of this repository (`git worktree add`): its job runs on the same
 table, in turn with this one's, and the least CPU time of each counts. The last line states whether
 both wrote the same rows. CPU seconds are those of the whole process, Sail's threads included.
-Memory is the process's peak; its floor is the peak after a job on a tiny table.
+Memory is the process's peak; its floor is the peak after a job on a tiny table. The allocators are
+set as in a job run of the local environment.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from typing import Any
 import pyarrow as pa
 from deltalake import write_deltalake
 
+from pipeline.local.aws.emr_serverless.driver_run import ALLOCATION
 from scripts.prepare_bench.corpus import Shape, filings
 
 _REPOSITORY = Path(__file__).parents[2]
@@ -81,7 +83,7 @@ def measured(checkout: Path, raw: Path, scratch: Path) -> dict[str, Any]:
     script = Path(__file__).with_name("measure_one.py")
     done = subprocess.run(
         [sys.executable, str(script), str(raw), str(scratch)],
-        env=os.environ | {"PYTHONPATH": str(checkout)},
+        env=os.environ | ALLOCATION | {"PYTHONPATH": str(checkout)},
         cwd=checkout,
         stdout=subprocess.PIPE,
         text=True,

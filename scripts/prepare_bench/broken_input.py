@@ -86,12 +86,11 @@ def profiled(spark: "SparkSession", rows: list[Row]) -> Profile:
 
     batch = pa.Table.from_pylist(rows, schema=_SCHEMA).combine_chunks().to_batches()[0]
     made = judge.kernel(batch)
-    frame = spark.createDataFrame(pa.Table.from_batches([made])).withColumn("row", F.lit(0))
-    kinds = [
-        frame.where(F.col("kind") == kind).select(*names, "row")
-        for kind, names in decision.KEYS.items()
-    ]
-    decided = decision.decided(*kinds)
+    numbers = pa.array(range(made.num_rows), pa.int64())
+    frame = spark.createDataFrame(pa.Table.from_batches([made]).append_column("row", numbers))
+    decided = decision.decided(
+        lambda kind, names: frame.where(F.col("kind") == kind).select(*names, "row")
+    )
     family = F.when(decision.usable(), F.col("example_id"))
     named = decided.withColumn("family_id", family)
     usable = named.where(decision.usable()).select("cik").distinct().collect()

@@ -19,6 +19,7 @@ COMMANDS = [
     "scripts.peak_memory",
     "scripts.prepare_bench",
     "scripts.prepare_bench.broken_input",
+    "scripts.prepare_bench.peers",
     "scripts.roofline",
     "scripts.prepare_bench.repeats_left",
     "scripts.scaling_page",
@@ -49,7 +50,12 @@ def test_every_module_that_can_be_started_is_listed() -> None:
         if '__name__ == "__main__"' in path.read_text(encoding="utf-8")
     }
     # Benches start these themselves, each with a job as JSON.
-    inner = {"scripts.training_bench.measure_one", "scripts.prepare_bench.measure_one"}
+    inner = {
+        "scripts.training_bench.measure_one",
+        "scripts.prepare_bench.measure_one",
+        "scripts.prepare_bench.peers.plain_polars",
+        "scripts.prepare_bench.peers.with_datatrove",
+    }
     assert started - inner <= set(COMMANDS)
 
 

@@ -38,7 +38,8 @@ _SCHEMA = pa.schema(
 )
 _BUFFER_BYTES = 1 << 20
 _SETTLED_NS = 300 * 10**9  # a file that was changed later than this before the job may change again
-_FEWEST_TASKS, _FILES_IN_A_TASK = 64, 100
+# Sail runs all tasks of an action at once, and each holds some MB of a file
+_FEWEST_TASKS, _FILES_IN_A_TASK = 16, 100
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,17 @@
 """Reject duplicates across all rows, by their keys: dates, names and digests, never the text.
 
-    rows = decided(filings, examples)      # both with the columns of KEYS, and `row`
+    rows = decided(staged.read)            # exact duplicates
     rows = linked(rows, links)             # near duplicates and families (steps.prepare.repeats)
     rows = final(rows, split)              # the split, and what train has already
     kept(rows), rejected(rows, …)
 
 Nothing is read before an action. Every window has a total order, so every engine rejects the same
 one of two equal rows: the later. A row that cannot repeat another has a unique key, so that no
-window gets all rejected rows in one partition.
+window gets all rejected rows in one partition. Windows see keys only, and what they find is joined
+with the rows as the left side: the one that Sail holds in memory, while the other streams past.
 """
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from steps.prepare.filings import examination, examples
@@ -31,25 +33,36 @@ _ROW = (
     "rank", *MEASURES,
 )  # fmt: skip
 DECIDED = (*_ROW, "row")  # the columns of decided rows
-# What is read of the rows of each kind.
+_VERDICT = ("reason", "detail")
+# What repeats are found by, of the rows of each kind.
 KEYS = {
-    FILING: (*_ROW, "filing_key", "own_key", "section_sha256"),
-    EXAMPLE: (*_ROW, "filing_key", "text_sha256"),
-}
+    FILING: (*_VERDICT, "filing_date", "source_filing", "cik", "filing_key", "filing_id",
+             "section_sha256"),
+    EXAMPLE: (*_VERDICT, "filing_date", "source_filing", "filing_key", "example_id", "text_sha256"),
+}  # fmt: skip
 
 
-def decided(filings: "DataFrame", examples_: "DataFrame") -> "DataFrame":
-    """Return all filings with their rejection reason, and the risk factors of the kept ones."""
+def decided(read: Callable[[str, Sequence[str]], "DataFrame"]) -> "DataFrame":
+    """Return all filings with their rejection reason, and the risk factors of the kept ones.
+
+    `read` returns the rows of a kind with these columns (`steps.prepare.delta.staging`).
+    """
     from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
 
+    judged = read(FILING, KEYS[FILING])
     for key, reason in (
         ("filing_id", examination.DUPLICATE_FILING),
         ("section_sha256", examination.DUPLICATE_SECTION),
     ):
-        filings = _without_repeated_filings(filings, key=key, reason=reason)
-    kept = filings.where(F.col("reason").isNull()).select("filing_key")
-    once = _without_repeated_examples(examples_.join(kept, "filing_key", "left_semi"))
-    return filings.select(*DECIDED).unionByName(once.select(*DECIDED))
+        judged = _without_repeated_filings(judged, key=key, reason=reason)
+    kept = judged.where(F.col("reason").isNull()).select("filing_key").distinct()
+    once = _without_repeated_examples(kept.join(read(EXAMPLE, KEYS[EXAMPLE]), "filing_key"))
+    others = [name for name in _ROW if name not in _VERDICT]
+    both = [
+        verdicts.select("row", *_VERDICT).join(read(kind, others), "row").select(*DECIDED)
+        for kind, verdicts in ((FILING, judged), (EXAMPLE, once))
+    ]
+    return both[0].unionByName(both[1])
 
 
 def usable() -> "Column":
@@ -70,12 +83,14 @@ def linked(rows: "DataFrame", links: "DataFrame", names: "DataFrame") -> "DataFr
     from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
 
     found = links.withColumnRenamed("row", "_key")
-    rows = rows.withColumn("_key", _or_none(usable(), F.col("row"))).join(found, "_key", "left")
+    rows = found.join(rows.withColumn("_key", _or_none(usable(), F.col("row"))), "_key", "right")
     first = names.where(F.col("kind") == EXAMPLE).select(
         F.col("row").alias("_near"), F.col("example_id").alias("near_id")
     )
     near = usable() & F.col("near_row").isNotNull()
-    rows = rows.withColumn("_near", _or_none(near, F.col("near_row"))).join(first, "_near", "left")
+    named = links.where(F.col("near_row").isNotNull()).select(F.col("near_row").alias("_near"))
+    first = named.distinct().join(first, "_near")
+    rows = first.join(rows.withColumn("_near", _or_none(near, F.col("near_row"))), "_near", "right")
     family = F.lpad(F.lower(F.hex(F.coalesce("family_rank", "rank"))), 16, "0")
     marked = rows.withColumn("family_id", F.when(usable(), family))
     return _reasoned(marked, near, NEAR_DUPLICATE, "similar to", F.col("near_id")).select(
@@ -104,11 +119,14 @@ def final(rows: "DataFrame", split: Split) -> "DataFrame":
     ):
         if key == "family_id" and not split.cuts_families:
             continue
-        there = F.when(F.col("split") == TRAIN, F.col("example_id"))
-        first = F.min(there).over(_window(usable(), key, "row"))
-        rows = rows.withColumn("_first", first)
-        taught = usable() & (F.col("split") == EVAL) & F.col("_first").isNotNull()
-        rows = _reasoned(rows, taught, reason, detail, F.col("_first")).drop("_first")
+        there = rows.where(usable() & (F.col("split") == TRAIN))
+        first = there.groupBy(F.col(key).alias("_own")).agg(F.min("example_id").alias("_first"))
+        asked = usable() & (F.col("split") == EVAL)
+        own = F.when(asked, F.col(key).cast("string")).otherwise(F.concat(F.lit("-"), "row"))
+        first = first.withColumn("_own", F.col("_own").cast("string"))
+        rows = first.join(rows.withColumn("_own", own), "_own", "right")
+        taught = asked & F.col("_first").isNotNull()
+        rows = _reasoned(rows, taught, reason, detail, F.col("_first")).drop("_own", "_first")
     return rows.withColumn("split", F.when(usable(), F.col("split")))
 
 
@@ -148,7 +166,7 @@ def _without_repeated_filings(filings: "DataFrame", *, key: str, reason: str) ->
     from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
 
     good = F.col("reason").isNull()
-    equals = _window(good, key, "own_key").orderBy("filing_date", "source_filing", "filing_key")
+    equals = _window(good, key, "row").orderBy("filing_date", "source_filing", "filing_key")
     first = F.concat_ws(" of ", F.first("source_filing").over(equals), F.first("cik").over(equals))
     return _rejected(filings, good & (F.row_number().over(equals) > 1), reason, first)
 

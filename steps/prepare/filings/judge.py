@@ -29,11 +29,11 @@ _FILING_FIELDS = tuple(name for name in examination.SCHEMA.names if name not in 
 _EXAMPLE_FIELDS = tuple(
     name for name in examples.SCHEMA.names if name not in (*_FILING_FIELDS, "body_words")
 )
-# `filing_key` is equal for equal filings only; `own_key` is different for every row of a batch;
-# `fingerprint` is the digest of an example as the curated table will hold it.
+# `filing_key` is equal for equal filings only; `fingerprint` is the digest of an example as the
+# curated table will hold it.
 SCHEMA = pa.schema(
     [
-        *((name, pa.string()) for name in ("kind", "filing_key", "own_key", "fingerprint")),
+        *((name, pa.string()) for name in ("kind", "filing_key", "fingerprint")),
         *(examination.SCHEMA.field(name) for name in _FILING_FIELDS),
         *(examples.SCHEMA.field(name) for name in _EXAMPLE_FIELDS),
         *((name, pa.int32()) for name in MEASURES),
@@ -66,7 +66,6 @@ def kernel(batch: pa.RecordBatch, settings: Settings = Settings()) -> pa.RecordB
     found = examination.examine(batch)
     narrow = found.select(list(_FILING_FIELDS))
     keys = [_digest(row) for row in narrow.to_pylist()]
-    own = [_digest([position, key]) for position, key in enumerate(keys)]
     kept = pa.record_batch(
         [*found.columns, keys], names=[*found.schema.names, "filing_key"]
     ).filter(pc.is_null(found["reason"]))
@@ -87,7 +86,6 @@ def kernel(batch: pa.RecordBatch, settings: Settings = Settings()) -> pa.RecordB
                 narrow,
                 kind=FILING,
                 filing_key=keys,
-                own_key=own,
                 fingerprint=None,
                 vocabulary=[next(words) if reason is None else None for reason in reasons],
             ),
@@ -95,7 +93,6 @@ def kernel(batch: pa.RecordBatch, settings: Settings = Settings()) -> pa.RecordB
                 written,
                 kind=EXAMPLE,
                 filing_key=of_filings,
-                own_key=written["example_id"],
                 fingerprint=fingerprints(written),
                 **sketches(written),
             ),

@@ -33,6 +33,7 @@ WEIGHTS = Path(__file__).with_name("heading_weights.json")
 WEIGHTS_SHA256 = "2453d29e05503ad8eb280d6b8ade48a2c994bdca4603dfa49732d8bf7b1970f8"
 
 Term = tuple[str, ...]
+Table = npt.NDArray[np.int32]
 SIZES: Mapping[str, int] = line_features.SIZES | section_features.SIZES
 PASSES: tuple[tuple[Term, ...], ...] = (
     line_features.TERMS,
@@ -42,11 +43,14 @@ PASSES: tuple[tuple[Term, ...], ...] = (
 
 @dataclass(frozen=True)
 class Weights:
-    """One pass: a bias and a table for each score, with one entry per value of a term."""
+    """One pass: a bias for each score, and a table for each term, (values, scores).
+
+    `words` has the words that a column may hold, and a table whose row 0 is for any other.
+    """
 
     bias: Sequence[int]
-    tables: Mapping[Term, Sequence[pl.Series]]
-    words: Mapping[str, Sequence[Mapping[str, int]]]
+    tables: Mapping[Term, Table]
+    words: Mapping[str, tuple[pl.Series, Table]]
 
 
 def kinds(paragraphs: pl.DataFrame, weights: tuple[Weights, Weights] | None = None) -> pl.DataFrame:
@@ -72,7 +76,7 @@ def explained(paragraphs: pl.DataFrame, position: int) -> list[tuple[str, int, i
     line = placed.slice(position, 1)
     rows = []
     for term, parts in _terms(line, second):
-        one, two, three = (int(part.item()) for part in parts)
+        one, two, three = parts[0].tolist()
         rows.append((" ".join(term), one, two, three))
     return sorted(rows, key=lambda row: -max(map(abs, row[1:])))
 
@@ -95,31 +99,31 @@ def size(term: Term) -> int:
 
 def scored(frame: pl.DataFrame, weights: Weights) -> pl.DataFrame:
     """Add `standing`, `run_in` and `title`: how much likelier than body, in hundredths."""
-    totals = [np.full(len(frame), bias, np.int32) for bias in weights.bias]
+    totals = np.tile(np.array(weights.bias, np.int32), (len(frame), 1))
     for _, parts in _terms(frame, weights):
-        for total, part in zip(totals, parts, strict=True):
-            total += part
+        totals += parts
     return frame.with_columns(
-        pl.Series(name, total) for name, total in zip(SCORES, totals, strict=True)
+        pl.Series(name, total) for name, total in zip(SCORES, totals.T.copy(), strict=True)
     )
 
 
-def _terms(
-    frame: pl.DataFrame, weights: Weights
-) -> Iterator[tuple[Term, list[npt.NDArray[np.int32]]]]:
+def _terms(frame: pl.DataFrame, weights: Weights) -> Iterator[tuple[Term, Table]]:
+    """Yield each term and what it adds to the scores of each paragraph, (paragraphs, scores)."""
     # All codes at once: one plan, and not one for each term
-    codes = frame.select(code(term).alias(str(n)) for n, term in enumerate(weights.tables))
-    for n, (term, tables) in enumerate(weights.tables.items()):
-        places = codes[str(n)].to_numpy()
-        yield term, [np.take(table.to_numpy(), places) for table in tables]
-    for word, known in weights.words.items():
-        yield (
-            (word,),
-            [
-                frame[word].replace_strict(one, default=0, return_dtype=pl.Int32).to_numpy()
-                for one in known
-            ],
-        )
+    codes = frame.select(
+        *(code(term).alias(str(n)) for n, term in enumerate(weights.tables)),
+        *(_place(word, known) for word, (known, _) in weights.words.items()),
+    )
+    for n, (term, table) in enumerate(weights.tables.items()):
+        yield term, table.take(codes[str(n)].to_numpy(), axis=0)
+    for word, (_, table) in weights.words.items():
+        yield (word,), table.take(codes[word].to_numpy(), axis=0)
+
+
+def _place(column: str, known: pl.Series) -> pl.Expr:
+    """Return the place of a column's word among the known ones, from 1; 0 for any other."""
+    places = pl.Series(range(1, len(known) + 1), dtype=pl.Int32)
+    return pl.col(column).replace_strict(known, places, default=0, return_dtype=pl.Int32)
 
 
 def _kind() -> pl.Expr:
@@ -152,19 +156,16 @@ def _weights() -> tuple[Weights, Weights]:
 def read(stored: Mapping[str, Any], terms: Sequence[Term]) -> Weights:
     """Return one pass of the weights' file as tables."""
     tables = {term: _table(stored["terms"][" ".join(term)], size(term)) for term in terms}
-    words = {
-        word: [
-            {one: weights[score] for one, weights in stored["words"][word].items()}
-            for score in range(len(SCORES))
-        ]
-        for word in WORDS
-    }
+    words = {}
+    for word in WORDS:
+        known: Mapping[str, Sequence[int]] = stored["words"][word]
+        table = np.array([[0] * len(SCORES), *known.values()], np.int32)
+        words[word] = pl.Series(known.keys(), dtype=pl.String), table
     return Weights(stored["bias"], tables, words)
 
 
-def _table(entries: Mapping[str, Sequence[int]], values: int) -> list[pl.Series]:
-    columns = [[0] * values for _ in SCORES]
+def _table(entries: Mapping[str, Sequence[int]], values: int) -> Table:
+    table = np.zeros((values, len(SCORES)), np.int32)
     for number, weights in entries.items():
-        for column, weight in zip(columns, weights, strict=True):
-            column[int(number)] = weight
-    return [pl.Series(column, dtype=pl.Int32) for column in columns]
+        table[int(number)] = weights
+    return table

@@ -10,6 +10,7 @@ from typing import Final
 
 import polars as pl
 
+from steps.prepare.text import repeated_words
 from steps.prepare.text.sentences import SEARCHED, first_sentence
 
 _STOP = r"[.!?][\"'”’)]*$"
@@ -69,8 +70,6 @@ _CLOSING_CHARACTERS = 120
 _FIRST_WORD = r"^[•\s\d().“\"]*([A-Za-z'’-]+)"
 _SECOND_WORD = r"^[•\s\d().“\"]*[A-Za-z'’-]+ ([A-Za-z'’-]+)"
 _LAST_WORD = r"([A-Za-z]+)[^A-Za-z]*$"
-_STEM = r"(?-u:\b)[a-z]{5,6}"
-_OVERLAPPING = 250  # characters that are compared
 
 BULLET, LOWER, COLON, COMMA, GROUP, CAPITALS, TITLE_CASE, BARE = range(8)
 BRIEF, SENTENCE, TWO_SENTENCES, SHORT_PARAGRAPH, PARAGRAPH, EDGE = range(8, 14)
@@ -121,7 +120,7 @@ def described(paragraphs: pl.DataFrame) -> pl.DataFrame:
     own = own.with_columns(unit=pl.coalesce("first", line).str.slice(0, SEARCHED))
     own = own.with_columns(**_counted(), **_found())
     own = own.with_columns(
-        binned(pl.col(name), _EDGES[name]) for name in ("rest", "breaks", "length", "unit_length")
+        binned(name, _EDGES[name]) for name in ("rest", "breaks", "length", "unit_length")
     )
     own = own.with_columns(shape=_shape(), form=_form("stop", "colon"), unit_form=_form("", "lead"))
     return _with_neighbours(own)
@@ -132,9 +131,11 @@ def barred() -> pl.Expr:
     return pl.col("unit").str.contains(_BARRED) | pl.col("paragraph").str.contains(_LIST_ITEM)
 
 
-def binned(value: pl.Expr, edges: tuple[int, ...]) -> pl.Expr:
-    """Return how many of the edges are below the value."""
-    return pl.sum_horizontal(((value > edge).cast(pl.Int32) for edge in edges), ignore_nulls=True)
+def binned(name: str, edges: tuple[int, ...]) -> pl.Expr:
+    """Return how many of the edges are below a column's value, as that column."""
+    ordered = pl.lit(pl.Series(edges, dtype=pl.Int64))
+    found = ordered.search_sorted(pl.col(name).cast(pl.Int64), side="left")
+    return found.cast(pl.Int32).alias(name)
 
 
 def _counted() -> dict[str, pl.Expr]:
@@ -225,26 +226,5 @@ def _with_neighbours(own: pl.DataFrame) -> pl.DataFrame:
         ratio=near("characters", -1, 0) * 4 // (pl.col("characters") + 1),
         length_before=near("characters", 1, 0),
     )
-    whole = whole.with_columns(**_overlaps())
-    return whole.with_columns(**{name: binned(pl.col(name), _EDGES[name]) for name in _BELOW})
-
-
-def _overlaps() -> dict[str, pl.Expr]:
-    """How many words in a hundred of the first sentence return in what follows or went before.
-
-    What follows a short line is the next paragraph; what follows a first sentence, its rest.
-    """
-    # List items and continued lines head nothing; they are not compared.
-    line, considered = pl.col("paragraph"), ~pl.col("bullet") & ~pl.col("lower")
-    own = pl.when(considered).then("unit").str.to_lowercase().str.extract_all(_STEM)
-    rest = line.str.slice(pl.col("unit").str.len_chars(), _OVERLAPPING)
-    below = line.shift(-1).over("row").str.slice(0, _OVERLAPPING)
-    after = pl.when(pl.col("sentence_breaks") > 1).then(rest).otherwise(below)
-    before = line.str.slice(-_OVERLAPPING).shift(1).over("row")
-
-    def shared(text: pl.Expr) -> pl.Expr:
-        stems = pl.when(considered).then(text).str.to_lowercase().str.extract_all(_STEM)
-        both = own.list.set_intersection(stems).list.len()
-        return (both * 100 // (own.list.len() + 1)).fill_null(0)
-
-    return {"overlap": shared(after), "overlap_before": shared(before)}
+    whole = repeated_words.compared(whole)
+    return whole.with_columns(binned(name, _EDGES[name]) for name in _BELOW)

@@ -89,9 +89,7 @@ def placed(scored: pl.DataFrame) -> pl.DataFrame:
         part=(pl.col("a") | pl.col("b") | pl.col("c")).cast(pl.Int32).cum_sum().over("row"),
     )
     found = found.with_columns(**_shares(), **_places(), **_neighbours())
-    return found.with_columns(
-        binned(pl.col(name), edges).alias(name) for name, edges in _EDGES.items()
-    )
+    return found.with_columns(binned(name, edges) for name, edges in _EDGES.items())
 
 
 def _sum(name: str, *keys: str) -> pl.Expr:

@@ -19,7 +19,6 @@ from steps.prepare.arguments import Arguments
 from steps.prepare.delta.staging.interface import Staged
 from steps.prepare.filings import decision, judge
 from steps.prepare.filings import split as splitting
-from steps.prepare.filings.decision import KEYS
 from steps.prepare.filings.judge import EXAMPLE
 from steps.prepare.filings.split import Split
 from steps.prepare.repeats import links, overlap
@@ -39,9 +38,7 @@ _FINAL = pa.schema([*_KEPT, ("family_id", pa.string()), ("split", pa.string())])
 
 def run(staged: Staged, arguments: Arguments) -> Split:
     """Decide about every row and keep the result; return the split."""
-    count = staged.keep(
-        DECIDED, decision.decided(*(staged.read(*each) for each in KEYS.items())), _KEPT
-    )
+    count = staged.keep(DECIDED, decision.decided(staged.read), _KEPT)
     usable = staged.read(DECIDED, _KEPT.names).where(decision.usable())
     rows = usable.select("row")
     found = links.links(

@@ -26,12 +26,11 @@ def decided(raw: "DataFrame", split: Split = ALL_TRAIN) -> "DataFrame":
     """Return the final rows, where each example is its own family."""
     from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
 
-    made = raw.mapInArrow(mapped(judge.kernel), judge.DDL).withColumn("row", F.lit(0))
-    rows = decision.decided(
-        *(
-            made.where(F.col("kind") == kind).select(*names, "row")
-            for kind, names in decision.KEYS.items()
-        )
+    made = raw.mapInArrow(mapped(judge.kernel), judge.DDL).toArrow()
+    numbered = made.append_column("row", pa.array(range(made.num_rows), pa.int64()))
+    rows = raw.sparkSession.createDataFrame(numbered)
+    found = decision.decided(
+        lambda kind, names: rows.where(F.col("kind") == kind).select(*names, "row")
     )
     family = F.when(decision.usable(), F.col("example_id"))
-    return decision.final(rows.withColumn("family_id", family), split)
+    return decision.final(found.withColumn("family_id", family), split)
