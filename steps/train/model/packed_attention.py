@@ -61,8 +61,10 @@ def packed_attention(
         return _attend_cuda((query, key, value), scaling, cu_seq_lens_q, max_length_q), None
     lengths = cu_seq_lens_q.diff().tolist()
     # Split and not sliced: the gradient of each slice would be a tensor of the whole row.
-    parts = (state.split(lengths, 2) for state in (query, key, value))
-    documents = [_attend_plain(*states, scaling) for states in zip(*parts, strict=True)]
+    queries, keys, values = (state.split(lengths, 2) for state in (query, key, value))
+    documents = [
+        _attend_plain(q, k, v, scaling) for q, k, v in zip(queries, keys, values, strict=True)
+    ]
     return torch.cat(documents, 2).transpose(1, 2).contiguous(), None
 
 
