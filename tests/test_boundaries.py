@@ -116,7 +116,7 @@ def test_commands_that_do_not_compile_load_no_sdk() -> None:
         ("prepare", {"prepare"}),
         ("train", {"train"}),
         ("register", {"register"}),
-        ("evidence", {"audit", "trace", "approve", "reconcile"}),
+        ("evidence", {"audit", "trace", "approve", "reconcile", "rejected"}),
     ],
 )
 def test_each_image_has_governance_and_its_own_steps_only(image: str, steps: set[str]) -> None:

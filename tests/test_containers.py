@@ -28,7 +28,7 @@ IMAGES = tuple(CONTENT)
 # torch.
 PROVIDED = {
     "prepare": {"pyspark-client"},
-    "train": {"torch"},
+    "train": {"torch", "triton"},  # torch's CUDA build requires triton
     "register": set[str](),
     "evidence": set[str](),
 }
@@ -165,7 +165,7 @@ def _numbers(version: str) -> list[int]:
 
 
 def test_the_development_environment_has_what_everything_imports() -> None:
-    locked = _locked(REPOSITORY / "requirements" / "environment.txt") | {"torch"}
+    locked = _locked(REPOSITORY / "requirements" / "environment.txt") | PROVIDED["train"]
     distributions = packages_distributions()
     missing = {
         module

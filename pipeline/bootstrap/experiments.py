@@ -73,7 +73,8 @@ def experiment_id(admin: WorkspaceClient, name: str) -> str | None:
 def is_ours(admin: WorkspaceClient, config: Config, name: str) -> bool:
     """Return whether bootstrap made an experiment; one in /Shared may be Train's."""
     found = _named(admin, name)
-    tags = {each.key: each.value for each in (found.tags if found else None) or ()}
+    given = (found.tags if found else None) or ()
+    tags = {each.key: each.value for each in given if each.key and each.value}
     return ownership.has(tags, config.environment)
 
 

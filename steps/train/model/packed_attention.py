@@ -59,13 +59,17 @@ def packed_attention(
         )
     if branch.on_cuda(query):
         return _attend_cuda((query, key, value), scaling, cu_seq_lens_q, max_length_q), None
-    lengths = cu_seq_lens_q.diff().tolist()
+    return _attend_each((query, key, value), scaling, cu_seq_lens_q.diff().tolist()), None
+
+
+def _attend_each(
+    states: tuple[Tensor, Tensor, Tensor], scaling: float | None, lengths: list[int]
+) -> Tensor:
+    """Attend over one document after the other with SDPA: (1, tokens, heads, width)."""
     # Split and not sliced: the gradient of each slice would be a tensor of the whole row.
-    queries, keys, values = (state.split(lengths, 2) for state in (query, key, value))
-    documents = [
-        _attend_plain(q, k, v, scaling) for q, k, v in zip(queries, keys, values, strict=True)
-    ]
-    return torch.cat(documents, 2).transpose(1, 2).contiguous(), None
+    split = (state.split(lengths, 2) for state in states)
+    documents = [_attend_plain(q, k, v, scaling) for q, k, v in zip(*split, strict=True)]
+    return torch.cat(documents, 2).transpose(1, 2).contiguous()
 
 
 def _attend_plain(query: Tensor, key: Tensor, value: Tensor, scaling: float | None) -> Tensor:
