@@ -72,7 +72,7 @@ def _run(arguments: argparse.Namespace) -> int:
         if not kept:
             environment.down(state)
     if travelled.warning:
-        note(f"warning     {travelled.warning}")
+        note(f"warning      {travelled.warning}")
     run = travelled.outcome.id if travelled.outcome else ""
     note(_what_next(arguments, run, kept=kept))
     return 0 if travelled.outcome is not None and travelled.outcome.succeeded else 1
