@@ -18,6 +18,11 @@ Securable = Literal["metastore", "catalog", "schema", "external_location", "stor
 PRINCIPALS = ("prepare", "train", "register", "scientist", "auditor", "approver", "reconciler")
 
 
+def secret_name(environment: str, principal: str) -> str:
+    """Return the name of the secret with a principal's Databricks identity."""
+    return f"governed-finetune-{environment}/databricks/{principal}"
+
+
 @dataclass(frozen=True)
 class Places:
     """The schemas of an environment, `catalog.schema` each, and the location of curated tables."""

@@ -16,7 +16,7 @@ from databricks.sdk import WorkspaceClient
 
 from pipeline import command
 from pipeline.bootstrap.change import Change, Changes
-from pipeline.rights import PRINCIPALS
+from pipeline.rights import PRINCIPALS, secret_name
 
 AUDIENCE = "databricks"  # steps/governance/sign_in/role_token.py asks for it; a test compares both
 _POLICY = "aws-role"
@@ -25,11 +25,6 @@ _POLICY = "aws-role"
 def name_of(environment: str, principal: str) -> str:
     """Return the name of a service principal."""
     return f"governed-finetune-{environment}-{principal}"
-
-
-def secret_name(environment: str, principal: str) -> str:
-    """Return the name of the secret with a principal's Databricks identity."""
-    return f"governed-finetune-{environment}/databricks/{principal}"
 
 
 def existing(admin: WorkspaceClient, environment: str) -> dict[str, tuple[str, str]]:

@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.bootstrap import identities
+from pipeline import rights
 from pipeline.configuration import config as configuration
 from pipeline.configuration.config import Config
 from pipeline.local.host.servers import Servers
@@ -81,7 +81,7 @@ class Started:
 
     def _secret(self, name: str) -> dict[str, str]:
         secrets = self.root.client("secretsmanager")
-        found = secrets.get_secret_value(SecretId=identities.secret_name("local", name))
+        found = secrets.get_secret_value(SecretId=rights.secret_name("local", name))
         identity = json.loads(found["SecretString"])
         return {
             "DATABRICKS_AUTH_TYPE": "oauth-m2m",

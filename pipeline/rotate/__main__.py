@@ -16,7 +16,6 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from pipeline import command, rights
-from pipeline.bootstrap.identities import secret_name
 from pipeline.configuration import config as configuration
 from pipeline.configuration.config import Config
 from pipeline.configuration.fields import LOCAL
@@ -35,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
     words = ["--databricks-host", config.databricks.host, "--region", config.aws.region]
     for principal in given.principal or rights.PRINCIPALS:
-        words += ["--secret", secret_name(environment, principal)]
+        words += ["--secret", rights.secret_name(environment, principal)]
     return command.step("steps.governance.rotation", words, variables)
 
 

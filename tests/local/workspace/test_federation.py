@@ -18,7 +18,7 @@ from pipeline.bootstrap.cloud import Cloud
 from pipeline.configuration import config, file
 from pipeline.errors import ConfigError
 from pipeline.local.setup.workspace import make
-from pipeline.rights import PRINCIPALS
+from pipeline.rights import PRINCIPALS, secret_name
 from tests.local.workspace.support.workspace_client import Aws, Principal, Workspace
 
 KEY, OTHER_KEY = ec.generate_private_key(ec.SECP384R1()), ec.generate_private_key(ec.SECP384R1())
@@ -170,7 +170,7 @@ def test_policies_leave_the_secrets_that_jobs_use_until_a_person_has_them_remove
 
     make(identities.removed(admin, store, "moved"))
     assert list(identities.left(admin, store, "moved")) == []
-    name = identities.secret_name("moved", "train")
+    name = secret_name("moved", "train")
     assert store.get_secret_value(SecretId=name)["SecretString"] == "{}"
 
 

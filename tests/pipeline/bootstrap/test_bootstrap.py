@@ -260,7 +260,7 @@ def test_at_last_cleanup_removes_what_it_may_and_names_what_stays(made: Made) ->
     assert order.index(stacks[-1]) < order.index("schema edgar.raw"), "costs first"
     for again in (cleanup(made, code=0), cleanup(made, "--plan", code=0)):
         assert {each["sign"] for each in again} == {"="}
-        assert [each["what"].rpartition("-")[2] for each in again] == ["foundation", "identity"]
+        assert [each["what"] for each in again] == STAY
         assert all(each["details"] for each in again)
     assert {found.display_name for found in made.admin.service_principals.list()} == {
         "metastore-admin"
@@ -281,6 +281,11 @@ def stored_secrets(made: Made) -> int:
 
 
 LAST = ("watch", "compute", "network")
+STAY = [
+    "stack governed-finetune-local-foundation",
+    "stack governed-finetune-local-identity",
+    "log groups /aws/sagemaker/TrainingJobs /aws/emr-serverless",
+]
 
 
 def cleanup(made: Made, *words: str, code: int) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from steps.train.data.document import Document
 from steps.train.data.packing import collate
 from steps.train.model import recomputation
+from steps.train.model.fused import products
 from steps.train.planning import devices, flops
 from steps.train.planning.shapes import MINISTRAL_3B, Shape
 from tests.steps.train.support import allocator_count
@@ -31,7 +32,11 @@ def counted(adapted: torch.nn.Module, documents: list[Document]) -> int:
 
 
 @pytest.mark.parametrize("mode", ["storage", "off", "native_dx"])
-def test_the_formula_gives_what_torch_counts(tiny_model: Path, mode: str) -> None:
+def test_the_formula_gives_what_torch_counts(
+    tiny_model: Path, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The formula is that of a GPU, where no adapter is added to its weight (decision 063)."""
+    monkeypatch.setattr(products, "folds", lambda *_: False)
     adapted = allocator_count.adapted(tiny_model, 8, allocator_count.precision(mode))
     documents = [Document(tuple(range(20, 20 + n)), n // 3) for n in (40, 24, 96)]
     tokens = flops.Tokens.of(documents)
