@@ -4,7 +4,8 @@
 
 Every case runs in a separate process with one thread; the numbers are medians over the rounds.
 Tokens are real ones, without padding. Peak RSS is that of the whole process, imports included. The
-exit code is 0 if every row was measured or gives the reason why not, and 1 if a case failed.
+exit code is 0 if every row was measured or gives the reason why not, 1 if a case failed, and 2
+without the peers of `scripts/bench-venv`.
 """
 
 import argparse
@@ -16,12 +17,15 @@ import sys
 from pathlib import Path
 
 from scripts.training_bench import sections, table
-from scripts.training_bench.runner import Runner
+from scripts.training_bench.runner import PEERS, Runner
 
 
 def main() -> int:
     """Run the sections, print the table, write the JSON file."""
     arguments = parse(sys.argv[1:])
+    if not PEERS.exists():
+        print(f"{PEERS} is not there; run scripts/bench-venv", file=sys.stderr)
+        return 2
     runner = Runner(arguments.threads)
     extent = sections.Extent(arguments.quick, arguments.rounds, arguments.rehearse_gpu)
     printed = [
