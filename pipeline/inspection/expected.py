@@ -35,7 +35,7 @@ class Expected:
     of: str  # the execution that it is taken from
     seconds: Mapping[str, float]
     dollars: float | None
-    prices_of: str
+    price_note: str  # the date of the prices, or why no amount is known
     cut: prompts_cut.Cut | None
     differing: Mapping[str, str]
 
@@ -63,8 +63,9 @@ class Expected:
         found = [f"expected   about {duration(self.total)}: {steps} (from {self.of}{but})"]
         if self.dollars is not None:
             where = "were it in AWS, " if local else ""
-            price = f"on-demand prices of {self.prices_of}"
-            found.append(f"cost       {where}about ${self.dollars:.2f} at {price}")
+            found.append(f"cost       {where}about ${self.dollars:.2f} at {self.price_note}")
+        else:
+            found.append(f"cost       not known: {self.price_note}")
         if self.cut and self.cut.warning:
             found.append(f"warning    {self.cut.warning}")
         return found
@@ -100,13 +101,13 @@ def read(config: Config, client: Any, values: Mapping[str, str]) -> Expected | N
     cut = prompts_cut.of(
         found, length=int(values["SequenceLength"]), ran=int(run.ran.values["SequenceLength"])
     )
-    dollars, prices_of = _dollars(config, run, seconds, factor)
+    dollars, price_note = _dollars(config, run, seconds, factor)
     differing = {
         name: run.ran.values.get(name, "–")
         for name in _COMPARED
         if not ran_with.same(run.ran.values.get(name, ""), values[name])
     }
-    return Expected(run.id, seconds, dollars, prices_of, cut, differing)
+    return Expected(run.id, seconds, dollars, price_note, cut, differing)
 
 
 def _usable(run: Summary, values: Mapping[str, str]) -> bool:
@@ -154,11 +155,11 @@ def _dollars(
     table = prices.read(prices.PATH)
     try:
         lines = billed.lines(config, run.id, table)
-    except PipelineError:  # no bill is stated yet, or the instance has no price
-        return None, ""
+    except PipelineError as error:  # no bill is stated yet, or the instance has no price
+        return None, str(error).splitlines()[0]
     sums = [
         line.dollars * (factor if line.what == "Train" else 1.0)
         for line in lines
         if line.what in seconds
     ]
-    return sum(sums), str(table.as_of)
+    return sum(sums), f"on-demand prices of {table.as_of}"

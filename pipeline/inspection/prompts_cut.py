@@ -67,17 +67,17 @@ def of(found: Documents, *, length: int, ran: int) -> Cut | None:
 
 
 def warning(config: Config, s3: Callable[[], Any], ended: Outcome) -> str:
-    """Return the warning of an execution that has ended; empty where it cannot be known.
+    """Return the warning of an execution that has ended; empty where few prompts are cut.
 
-    The execution does not depend on it, so what cannot be read is not a fault of it.
+    The execution does not depend on it, so what cannot be read is named and is not a fault of it.
     """
     length = ended.sequence_length
     if not length or not any(step.archive for step in ended.steps):
         return ""
     try:
         found = documents.read(config, s3(), ended, most_archive_bytes=MOST_ARCHIVE_BYTES)
-    except Refused:
-        return ""
+    except Refused as error:
+        return f"whether prompts are cut is not known: {str(error).splitlines()[0]}"
     cut = of(found, length=length, ran=length)
     return cut.warning if cut else ""
 

@@ -109,6 +109,29 @@ def test_a_refusal_is_a_line_and_nothing_is_raised(
     assert document is None
 
 
+def test_a_bill_that_cannot_be_read_is_named(read: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: Any) -> None:
+        raise Refused("no bill yet\n  do  wait")
+
+    monkeypatch.setattr(expected.billed, "lines", refused)
+    found = read(run("one"))
+    assert found.dollars is None
+    assert "cost       not known: no bill yet" in found.lines(local=False)
+
+
+def test_prompts_that_cannot_be_read_after_a_run_are_named(
+    monkeypatch: pytest.MonkeyPatch, configured: config.Config
+) -> None:
+    def refused(*_: Any, **__: Any) -> None:
+        raise Refused("AccessDenied\n  do  ask")
+
+    monkeypatch.setattr(documents, "read", refused)
+    step = StepState("Train", "Succeeded", START, START, archive="s3://a/model.tar.gz")
+    ended = outcome(Progress("one", "Succeeded", (step,)), VALUES)
+    text = prompts_cut.warning(configured, lambda: None, ended)
+    assert text == "whether prompts are cut is not known: AccessDenied"
+
+
 def test_without_a_report_the_manifest_has_its_own_length_only() -> None:
     data = {"affected": {"train": {"prompt_cut": 30}}, "examples_train": 100}
     found = Documents(None, {"data": data}, None, None, ())
