@@ -238,6 +238,7 @@ class Trained(Manifest):
     files: list[FileEntry]
     merged: list[FileEntry] | None = None
     mlflow_run_id: str | None = None  # the run with the job's live metrics; None: not tracked
+    mlflow_experiment_id: str | None = None  # the run's experiment; None in older manifests
     reading: Reading | None = None
     build: Build | None = None
     answer: Answer | None = None

@@ -14,11 +14,15 @@ from pipeline.inspection.documents import Documents
 from pipeline.inspection.training_log import Curve
 from pipeline.report import page
 from pipeline.report.__main__ import main
+from steps.governance.pages import render
+from steps.governance.pages.document import Page
 from tests.pipeline.report import example
 
 
 def sections(document: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    return {each["title"]: list(each["blocks"]) for each in document["sections"]}
+    """Return the page's blocks, those of the run's documents too."""
+    whole = render.whole(Page.model_validate_json(json.dumps(document)))
+    return {each.title: [block.model_dump() for block in each.blocks] for each in whole}
 
 
 def test_parameters_that_differ_come_first_and_are_marked(configured: config.Config) -> None:
