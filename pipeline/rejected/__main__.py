@@ -48,9 +48,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     prepared = documents.prepared(configured, account.client("s3", configured), origin)
     reasons = prepared["counts"]["rejected_by_reason"] if prepared else None
     if reasons is not None and not given.json:
-        output(_counted(reasons))  # at once: the workspace's SDK takes seconds
+        output(_counted(reasons))
     code, text = command.answer(
-        "steps.rejected", _words(configured, given, values, origin), configured.logging.variables
+        "steps.rejected",
+        _words(configured, given, values, origin),
+        configured.logging.variables,
+        doing="reading the rejected rows",
     )
     found = json.loads(text) if text else {}
     denied = found.pop("denied", None) is not None  # another failure would meet the auditor too

@@ -40,6 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(argv)
     audited = _audited(given.audit) if given.audit else None
     configured = config.load(command.environment(given.env))
+    command.begin(f"reading execution {given.execution}")
     client = account.sagemaker(configured)
     arn = start.named(configured, client, given.execution)
     path = given.out or Path(f"report-{arn.rsplit('/', 1)[-1]}.html")

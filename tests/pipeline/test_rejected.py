@@ -59,7 +59,7 @@ def test_the_auditor_is_proposed_after_a_refusal_for_rights_only(
     monkeypatch.setattr(rejected.ran_with, "read", lambda *_: SimpleNamespace(values=VALUES))
     monkeypatch.setattr(rejected.reuse, "origin_in", lambda *_: "4x7k2m9p1q0z")
     monkeypatch.setattr(rejected.documents, "prepared", lambda *_: None)
-    monkeypatch.setattr(rejected.command, "answer", lambda *_: (code, answer))
+    monkeypatch.setattr(rejected.command, "answer", lambda *_, **__: (code, answer))
     assert rejected.main(["--env", "dev", "4x7k2m9p1q0z"]) == code
     assert ("--as auditor" in capsys.readouterr().err) == proposed
 
