@@ -2,7 +2,7 @@
 
 It prints one JSON document: the rows of the raw table that Prepare rejected, by reason. Where the
 workspace refuses for rights, the document is `{"denied": "<what>"}`, so that `pipeline.rejected`
-can tell it from a failure that another role would meet too. It only reads, as the principal of its
+knows it from a failure that another role would meet too. It only reads, as the principal of its
 secret. `python -m pipeline.rejected` composes the arguments.
 """
 

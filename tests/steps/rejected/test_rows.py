@@ -97,7 +97,7 @@ def test_a_place_without_a_table_is_an_error_of_ours(tmp_path: Path) -> None:
         (Unavailable("no answer"), ""),
     ],
 )
-def test_a_refusal_for_rights_is_told_from_other_failures(
+def test_a_refusal_for_rights_is_not_like_another_failure(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     error: GovernanceError,
