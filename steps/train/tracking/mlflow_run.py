@@ -165,7 +165,8 @@ class MlflowRun:
     @cached_property
     def _api(self) -> ExperimentsAPI:
         """The client. It is created on first use, in the sending thread."""
-        return client_that_sends_once(self._workspace, timeout_seconds=_TIMEOUT_SECONDS).experiments
+        client = client_that_sends_once(self._workspace, timeout_seconds=_TIMEOUT_SECONDS)
+        return client.api(ExperimentsAPI)
 
     def _experiment_id(self) -> str:
         try:
