@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+
 from steps.governance.documents import canonical
 from steps.governance.documents.manifest import PreparedCounts
 from steps.governance.errors import GovernanceError, IntegrityError
@@ -20,6 +22,7 @@ from steps.prepare.filings.field_faults import IGNORED_SEPARATOR
 from steps.prepare.filings.groups import Group
 from steps.prepare.filings.judge import EXAMPLE, FILING, GIVEN, NULL, SEPARATOR
 from steps.prepare.schemas import REJECTED
+from steps.prepare.verdict.rounds import AT_ONCE, Rounds
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -28,6 +31,15 @@ if TYPE_CHECKING:
 _DETAILED = (INVALID, NOT_UTF8)
 _FILING = ("filing_id", "raw_sha256")
 _GROUP = ("kind", "cik", "reason", "split", "remark")
+# Between the rounds: rows, and their filings.
+_ROWS = pa.schema(
+    [(name, pa.string()) for name in ("key", *_GROUP, *_FILING, "share", "print")]
+    + [(name, pa.int32()) for name in ("year", *measures.MEASURES)]
+)
+_FILINGS = pa.schema(
+    [(name, pa.string()) for name in ("key", *_GROUP, *_FILING, "prints")]
+    + [("year", pa.int32()), *((name, pa.int64()) for name in ("rows", *measures.MEASURES))]
+)
 
 
 @dataclass(frozen=True)
@@ -145,12 +157,24 @@ class Survey:
         ]
 
 
-def survey(rows: "DataFrame") -> Survey:
-    """Count and fingerprint the final rows, in one Spark action over their keys.
+def survey(rows: "DataFrame", rounds: Rounds = AT_ONCE) -> Survey:
+    """Count and fingerprint the final rows, by their keys.
 
     The rows are grouped by filing first, then by company, on the executors. Only identities,
     digests and counts come to the driver.
     """
+    of_rows = rounds.by("key", [_of_rows(rows)], _ROWS, kind="survey")
+    filings = rounds.by("key", map(_by_filing, of_rows), _FILINGS, kind="survey_filings")
+    found = [
+        Group(**row.asDict() | {"filings": tuple(sorted(row["filings"]))})
+        for frame in filings
+        for row in _by_company(frame).collect()
+    ]
+    return Survey(tuple(sorted(found, key=_order)))
+
+
+def _of_rows(rows: "DataFrame") -> "DataFrame":
+    """Return `_ROWS`; `key` is the same for all rows that are grouped with one."""
     from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
 
     kept_example = decision.usable()
@@ -158,33 +182,38 @@ def survey(rows: "DataFrame") -> Survey:
         F.col("reason").isNull(), F.col("ignored")
     )
     of_kept = F.sha2(F.concat_ws(SEPARATOR, "fingerprint", "family_id"), 256)
-    prints = F.when(kept_example, of_kept).otherwise(_of_rejected())
-    filing = [F.when(kept_example, F.col(name)).alias(name) for name in _FILING]
-    small = (*_FILING, "share")
-    by_filing = (
-        rows.select(
-            *("kind", "cik", "reason", "split", "year", *measures.MEASURES),
-            remark.alias("remark"),
-            prints.alias("print"),
-            *filing,
-        )
-        .withColumn("share", F.when(F.col("filing_id").isNull(), F.substring("print", 1, 2)))
-        .groupBy(*_GROUP, *small)
-        .agg(F.count(F.lit(1)).alias("rows"), _digest("print").alias("prints"), *measures.sums())
+    share = F.when(F.col("filing_id").isNull(), F.substring("print", 1, 2))
+    made = rows.select(
+        *("kind", "cik", "reason", "split", "year", *measures.MEASURES),
+        remark.alias("remark"),
+        F.when(kept_example, of_kept).otherwise(_of_rejected()).alias("print"),
+        *(F.when(kept_example, F.col(name)).alias(name) for name in _FILING),
+    ).withColumn("share", share)
+    key = F.concat_ws("/", "cik", F.coalesce("filing_id", "share"))
+    return made.withColumn("key", key).select(*_ROWS.names)
+
+
+def _by_filing(rows: "DataFrame") -> "DataFrame":
+    """Return `_FILINGS`: a row for each filing, or 256th of a company's rejected rows."""
+    from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
+
+    grouped = rows.groupBy(*_GROUP, *_FILING, "share").agg(
+        F.count(F.lit(1)).alias("rows"), _digest("print").alias("prints"), *measures.sums()
     )
+    return grouped.withColumn("key", F.coalesce("cik", F.lit(""))).select(*_FILINGS.names)
+
+
+def _by_company(filings: "DataFrame") -> "DataFrame":
+    from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
+
     member = F.concat_ws(
         groups.SEPARATOR, *_FILING, F.col("rows").cast("string"), *measures.texts()
     )
-    grouped = by_filing.groupBy(*_GROUP).agg(
+    return filings.groupBy(*_GROUP).agg(
         F.sum("rows").alias("rows"),
         _digest("prints").alias("sha256"),
         F.collect_list(F.when(F.col("filing_id").isNotNull(), member)).alias("filings"),
     )
-    found = (
-        Group(**row.asDict() | {"filings": tuple(sorted(row["filings"]))})
-        for row in grouped.collect()
-    )
-    return Survey(tuple(sorted(found, key=_order)))
 
 
 def _digest(column: str) -> "Column":
