@@ -29,7 +29,7 @@ CONTRACT_BROKEN = "contract_broken"
 _ROW = (
     "kind", "source_filing", "cik", "company", "filing_type", "filing_date", "reason", "detail",
     "ignored", "filing_id", "raw_sha256", "fingerprint", "year", "example_id", "heading_key",
-    "rank", *MEASURES,
+    "rank", "compares", *MEASURES,
 )  # fmt: skip
 DECIDED = (*_ROW, "row")  # the columns of decided rows
 _VERDICT = ("reason", "detail")

@@ -9,9 +9,11 @@
 
 Each is decided in rounds where the engine does not spill (`steps.prepare.verdict.rounds`). Whatever
 is counted, checked or committed afterwards reads the final rows, and decides nothing again. No
-stage reads a text.
+stage reads a text, except those of two years that an example compares
+(`steps.prepare.verdict.compared`), where the task mix has such examples.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
@@ -19,19 +21,21 @@ import pyarrow as pa
 
 from steps.prepare.arguments import Arguments
 from steps.prepare.delta.staging.interface import WHOLE, Shard, Staged
-from steps.prepare.filings import decision, judge
+from steps.prepare.filings import comparison, decision, judge
 from steps.prepare.filings import split as splitting
 from steps.prepare.filings.judge import EXAMPLE
 from steps.prepare.filings.split import Split
 from steps.prepare.repeats import links, overlap
 from steps.prepare.session import translated
-from steps.prepare.verdict import linked
+from steps.prepare.task_mix import COMPARE
+from steps.prepare.verdict import compared, linked
 from steps.prepare.verdict.rounds import Rounds
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 DECIDED, LINKS, LINKED, FINAL = "decided", "links", "linked", "final"
+SPLIT, COMPARED = "split", "compared"
 
 _KEPT = pa.schema(
     pa.field(name, pa.int64()) if name == "row" else judge.SCHEMA.field(name)
@@ -58,8 +62,26 @@ def run(staged: Staged, arguments: Arguments) -> Split:
         fraction=arguments.eval_fraction,
         seed=arguments.seed,
     )
-    _keep(staged, FINAL, _final(staged, turns, split), _FINAL)
+    if arguments.tasks.compares:
+        _keep(staged, SPLIT, _final(staged, turns, split), _FINAL)
+        _compared(staged, turns)
+    else:
+        _keep(staged, FINAL, _final(staged, turns, split), _FINAL)
     return split
+
+
+def _compared(staged: Staged, turns: Rounds) -> None:
+    """Make the examples that compare two years, and the final rows with these."""
+    rows = (staged.read(SPLIT, _FINAL.names, shard) for shard in turns.shards)
+    _keep(staged, COMPARED, compared.made(rows, staged, turns), comparison.COMPARED)
+    final_rows = (
+        compared.replaced(
+            staged.read(SPLIT, _FINAL.names, shard),
+            staged.read(COMPARED, comparison.COMPARED.names, shard),
+        )
+        for shard in turns.shards
+    )
+    _keep(staged, FINAL, final_rows, _FINAL)
 
 
 def _keep(staged: Staged, kind: str, frames: "Iterable[DataFrame]", schema: pa.Schema) -> int:
@@ -110,6 +132,30 @@ def _final(staged: Staged, turns: Rounds, split: Split) -> "Iterator[DataFrame]"
 def final(staged: Staged, shard: Shard = WHOLE) -> "DataFrame":
     """Return the final rows, in a new frame: the keys inside its tasks are as old as it is."""
     return staged.read(FINAL, _FINAL.names, shard)
+
+
+def examples(staged: Staged, arguments: Arguments, *, rows: int) -> "DataFrame":
+    """Return the kept examples with their texts, split and family; `rows` is their number."""
+    kept = final(staged)
+    if not arguments.tasks.compares:
+        return staged.taken(EXAMPLE, decision.kept(kept), comparison.MADE, rows=rows)
+    as_written = staged.taken(
+        EXAMPLE, decision.kept(kept.where("compares = 0")), comparison.MADE, rows=rows
+    )
+    made = staged.read(COMPARED, comparison.COMPARED.names)
+    return as_written.unionByName(made.select(*as_written.columns))
+
+
+def by_template(staged: Staged) -> dict[str, int]:
+    """Return the number of kept examples of each template, by name."""
+    kept = final(staged).where(decision.usable()).select("row", "compares")
+    rows = staged.read(EXAMPLE, ["template"]).join(kept, "row")
+    with translated("count the examples of each template"):
+        found = rows.groupBy("template", "compares").count().collect()
+    counts = Counter[str]()
+    for row in found:
+        counts[COMPARE if row["compares"] else row["template"]] += row["count"]
+    return dict(sorted(counts.items()))
 
 
 def overlap_of(staged: Staged) -> float:
