@@ -38,11 +38,33 @@ def data(found: Documents) -> list[Section]:
         ordered = sorted(reasons.items(), key=lambda each: -each[1])
         rows = [(name.replace("_", " "), str(value)) for name, value in ordered]
         blocks.append(table(("rejected for", "number"), rows, numbers=[1]))
-    styles = counts.get("headings_by_style") or {}
-    if styles:
-        rows = [(name.replace("_", " "), str(value)) for name, value in styles.items()]
-        blocks.append(table(("headings set as", "number"), rows, numbers=[1]))
+    blocks += [*_styles(counts), *_families(counts)]
     return [section("Data", *blocks), *_lengths(found.report)]
+
+
+def _styles(counts: Mapping[str, Any]) -> list[Block]:
+    """Return kept and rejected examples by how their headings are set."""
+    kept, rejected = (counts.get(f"{name}_by_style") or {} for name in ("headings", "rejected"))
+    styles = dict.fromkeys((*kept, *rejected))
+    rows = [
+        (style.replace("_", " "), *(str(side.get(style, 0)) for side in (kept, rejected)))
+        for style in styles
+    ]
+    if rows and not rejected:  # a manifest of an earlier build does not say
+        return [table(("headings set as", "kept"), [row[:2] for row in rows], numbers=[1])]
+    head = ("headings set as", "kept", "rejected")
+    return [table(head, rows, numbers=[1, 2])] if rows else []
+
+
+def _families(counts: Mapping[str, Any]) -> list[Block]:
+    """Return how many families of risk factors have so many examples."""
+    sizes = counts.get("families_by_size") or {}
+    rows = [(size, str(number)) for size, number in sorted(sizes.items(), key=_size)]
+    return [table(("examples of a family", "families"), rows, numbers=[1])] if rows else []
+
+
+def _size(each: tuple[str, int]) -> int:
+    return int(each[0].split()[0])
 
 
 def _lengths(report: Document | None) -> list[Section]:

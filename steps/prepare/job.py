@@ -209,9 +209,10 @@ class Job:
         self, staged: Staged, found: Survey, version: int, unusable: tuple[str, ...]
     ) -> plan.Plan:
         planned = plan.plan(found, self.arguments, raw_version=version, unusable=unusable)
+        more = {"families_by_size": stages.families_by_size(staged)}
         if len(self.arguments.tasks.shares) > 1:
-            by_template = {"examples_by_template": stages.by_template(staged)}
-            planned = replace(planned, counts=planned.counts.model_copy(update=by_template))
+            more["examples_by_template"] = stages.by_template(staged)
+        planned = replace(planned, counts=planned.counts.model_copy(update=more))
         plan.log_counts(planned)
         return planned
 

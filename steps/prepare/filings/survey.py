@@ -86,12 +86,23 @@ class Survey:
             ignored_fields=self.ignored_fields(unusable) or None,
             scrubbed=self.measured.scrubbed or None,
             headings_by_style=self.measured.styles or None,
+            rejected_by_style=self.rejected_styles or None,
         )
 
     @property
     def measured(self) -> measures.Measured:
         """Lengths, years and scrubbed personal data of the kept examples."""
         return measures.totals(line for group in self.giving for line in group.measured())
+
+    @property
+    def rejected_styles(self) -> dict[str, int]:
+        """How many rejected examples have a heading of each style, without the styles at 0."""
+        found = Counter[str]()
+        for group in self._of(EXAMPLE, kept=False):
+            numbers = group.styles.split(",") if group.styles else ()
+            for style, number in zip(measures.STYLES, numbers, strict=False):
+                found[style] += int(number)
+        return {style: found[style] for style in measures.STYLES if found[style]}
 
     @property
     def reasons(self) -> Counter[str]:
@@ -211,6 +222,9 @@ def _by_company(filings: "DataFrame") -> "DataFrame":
     )
     return filings.groupBy(*_GROUP).agg(
         F.sum("rows").alias("rows"),
+        F.concat_ws(",", *(F.sum(name).cast("string") for name in measures.STYLES.values())).alias(
+            "styles"
+        ),
         _digest("prints").alias("sha256"),
         F.collect_list(F.when(F.col("filing_id").isNotNull(), member)).alias("filings"),
     )

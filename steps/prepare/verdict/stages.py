@@ -32,10 +32,15 @@ from steps.prepare.verdict import compared, linked
 from steps.prepare.verdict.rounds import Rounds
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import DataFrame, Row
 
 DECIDED, LINKS, LINKED, FINAL = "decided", "links", "linked", "final"
 SPLIT, COMPARED = "split", "compared"
+SIZES = (
+    *((size, str(size)) for size in range(1, 5)),
+    (8, "5 to 8"), (16, "9 to 16"), (2**63, "17 and more"),
+)  # fmt: skip
+_FAMILY = pa.schema([("family_id", pa.string())])
 
 _KEPT = pa.schema(
     pa.field(name, pa.int64()) if name == "row" else judge.SCHEMA.field(name)
@@ -146,16 +151,39 @@ def examples(staged: Staged, arguments: Arguments, *, rows: int) -> "DataFrame":
     return as_written.unionByName(made.select(*as_written.columns))
 
 
+def families_by_size(staged: Staged) -> dict[str, int]:
+    """Return how many families have so many kept examples, by classes of `SIZES`."""
+    turns = rounds(staged)
+    named = ("family_id", "kind", "reason")
+    rows = (
+        staged.read(FINAL, named, shard).where(decision.usable()).select("family_id")
+        for shard in turns.shards
+    )
+    counts = Counter[int]()
+    with translated("count the families by size"):
+        for frame in turns.by("family_id", rows, _FAMILY, kind="families"):
+            sizes = frame.groupBy("family_id").count().withColumnRenamed("count", "size")
+            counts.update({row["size"]: row["count"] for row in _collected(sizes, "size")})
+    found = Counter[str]()
+    for size, families in counts.items():
+        found[next(name for most, name in SIZES if size <= most)] += families
+    return {name: found[name] for _, name in SIZES if found[name]}
+
+
 def by_template(staged: Staged) -> dict[str, int]:
     """Return the number of kept examples of each template, by name."""
     kept = final(staged).where(decision.usable()).select("row", "compares")
     rows = staged.read(EXAMPLE, ["template"]).join(kept, "row")
     with translated("count the examples of each template"):
-        found = rows.groupBy("template", "compares").count().collect()
+        found = _collected(rows, "template", "compares")
     counts = Counter[str]()
     for row in found:
         counts[COMPARE if row["compares"] else row["template"]] += row["count"]
     return dict(sorted(counts.items()))
+
+
+def _collected(rows: "DataFrame", *names: str) -> "list[Row]":
+    return rows.groupBy(*names).count().collect()
 
 
 def overlap_of(staged: Staged) -> float:
