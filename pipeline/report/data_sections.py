@@ -50,7 +50,7 @@ def _styles(counts: Mapping[str, Any]) -> list[Block]:
         (style.replace("_", " "), *(str(side.get(style, 0)) for side in (kept, rejected)))
         for style in styles
     ]
-    if rows and not rejected:  # a manifest of an earlier build does not say
+    if rows and not rejected:  # a manifest of an earlier build lacks them
         return [table(("headings set as", "kept"), [row[:2] for row in rows], numbers=[1])]
     head = ("headings set as", "kept", "rejected")
     return [table(head, rows, numbers=[1, 2])] if rows else []

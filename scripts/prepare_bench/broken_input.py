@@ -20,11 +20,12 @@ from steps.governance.documents.manifest import ContractCheck
 from steps.prepare.bounds import Bounds, SplitRule
 from steps.prepare.contract import checks, profile
 from steps.prepare.contract.profile import Profile
-from steps.prepare.delta.staging.interface import WHOLE
-from steps.prepare.filings import decision, judge, split, survey, vocabulary
+from steps.prepare.filings import decision, judge, split, vocabulary
 from steps.prepare.filings.judge import FILING
+from steps.prepare.rounds.rounds import AT_ONCE
+from steps.prepare.rounds.shards import WHOLE
 from steps.prepare.verdict.linked import unlinked
-from steps.prepare.verdict.rounds import AT_ONCE
+from steps.prepare.verdict.surveyed import survey
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -98,7 +99,7 @@ def profiled(spark: "SparkSession", rows: list[Row]) -> Profile:
     usable = decided.where(decision.usable()).select("cik").distinct().collect()
     companies = [row["cik"] for row in usable]
     divided = split.decided(SplitRule(), companies, fraction=0.1, seed=_SEED)
-    found = survey.survey(unlinked(decided, divided))
+    found = survey(unlinked(decided, divided))
     words = vocabulary.total(frame.where(F.col("kind") == FILING))
     return profile.of(found.counts(), found.measured, words)
 

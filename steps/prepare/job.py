@@ -34,12 +34,13 @@ from steps.prepare.filings.columns import Columns, chosen
 from steps.prepare.filings.judge import EXAMPLE, FILING
 from steps.prepare.filings.quality.screening import Screen
 from steps.prepare.filings.split import FEWEST_COMPANIES
-from steps.prepare.filings.survey import Survey, check, survey
+from steps.prepare.filings.survey import Survey, check
 from steps.prepare.plan import Plan
 from steps.prepare.prepared_manifest import Origin, Tables, manifest, published
 from steps.prepare.schemas import EXAMPLES, PARTITION, REJECTED
 from steps.prepare.session import translated
 from steps.prepare.verdict import stages
+from steps.prepare.verdict.surveyed import survey
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -15,17 +15,16 @@ from typing import Any
 
 from steps.governance.documents import canonical
 from steps.governance.documents.manifest import PreparedCounts
-from steps.prepare.filings import examination, examples
+from steps.prepare.filings import decision, examination, examples
 from steps.prepare.filings.measures import BODY, HEADING, WITHOUT_SIC, Measured
 from steps.prepare.filings.quality.thresholds import INJECTION
-from steps.prepare.verdict import linked
 
 _INVALID = (examination.INVALID, examination.NOT_UTF8)
 _REPEATS = (
     examples.DUPLICATE_EXAMPLE,
-    linked.NEAR_DUPLICATE,
-    linked.FAMILY_IN_TRAIN,
-    linked.ANSWER_IN_TRAIN,
+    decision.NEAR_DUPLICATE,
+    decision.FAMILY_IN_TRAIN,
+    decision.ANSWER_IN_TRAIN,
 )
 _DIGITS = 6
 

@@ -14,18 +14,21 @@ from typing import TYPE_CHECKING, Protocol
 
 import pyarrow as pa
 
-from steps.prepare.delta.staging.interface import WHOLE, Shard
 from steps.prepare.filings import examination, examples
 from steps.prepare.filings.judge import EXAMPLE, FILING, SCHEMA
 from steps.prepare.filings.measures import MEASURES
+from steps.prepare.rounds.rounds import Rounds
+from steps.prepare.rounds.shards import WHOLE, Shard
 from steps.prepare.schemas import PARTITION, REJECTED, files_for
 from steps.prepare.session import at_most
-from steps.prepare.verdict.rounds import Rounds
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, WindowSpec
 
 CONTRACT_BROKEN = "contract_broken"
+NEAR_DUPLICATE = "near_duplicate"
+FAMILY_IN_TRAIN = "family_in_train"
+ANSWER_IN_TRAIN = "answer_in_train"
 _ROW = (
     "kind", "source_filing", "cik", "company", "filing_type", "filing_date", "reason", "detail",
     "ignored", "filing_id", "raw_sha256", "fingerprint", "year", "example_id", "heading_key",
@@ -172,7 +175,7 @@ def _good() -> "Column":
 
 
 def _equals(good: "Column", key: str, own: str) -> "Column":
-    """Return the key of a good row; that of any other row is of its own."""
+    """Return the key of a good row; any other row has a separate one."""
     from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
 
     value = F.when(good, F.col(key)).otherwise(F.col(own).cast("string"))

@@ -32,7 +32,7 @@ INSTRUCTIONS = {
     COMPARE: (
         "Below is one risk factor of {company} from the {form} for {before}, then the same risk "
         "factor from the {form} for {year}. Answer with the sentences of the second text that the "
-        "first one does not have, word for word, each on its own line."
+        "first one does not have, word for word, one to a line."
     ),
 }
 _OTHERS = 3

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from steps.prepare.arrow_tasks import map_in_arrow
-from steps.prepare.delta.staging.interface import Shard
 from steps.prepare.repeats import candidates, components, likeness
 from steps.prepare.repeats.likeness import OF_FAMILY, OF_NEAR, SIDE, side
-from steps.prepare.verdict.rounds import Rounds
+from steps.prepare.rounds.rounds import Rounds
+from steps.prepare.rounds.shards import Shard
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from steps.prepare.arrow_tasks import map_in_arrow
-from steps.prepare.verdict.rounds import Rounds
+from steps.prepare.rounds.rounds import Rounds
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -19,7 +19,7 @@ from steps.prepare.filings import comparison
 from steps.prepare.filings.comparison import COMPARED
 from steps.prepare.filings.decision import usable
 from steps.prepare.filings.judge import EXAMPLE
-from steps.prepare.verdict.rounds import Rounds
+from steps.prepare.rounds.rounds import Rounds
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

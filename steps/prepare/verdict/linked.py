@@ -4,7 +4,7 @@
     for equals in …: taught(equals)                      # which answers of eval train has
     for rows, found, answers in …: final(rows, found, answers)
 
-Each function decides about one shard (`steps.prepare.verdict.rounds`). What joins a row with other
+Each function decides about one shard (`steps.prepare.rounds.rounds`). What joins a row with other
 rows is narrow, and the left side of a join: the one that Sail holds in memory.
 """
 
@@ -13,16 +13,18 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from steps.prepare.filings import decision
-from steps.prepare.filings.decision import reasoned, usable
+from steps.prepare.filings.decision import (
+    ANSWER_IN_TRAIN,
+    FAMILY_IN_TRAIN,
+    NEAR_DUPLICATE,
+    reasoned,
+    usable,
+)
 from steps.prepare.filings.judge import EXAMPLE
 from steps.prepare.filings.split import EVAL, TRAIN, Split
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
-
-NEAR_DUPLICATE = "near_duplicate"
-FAMILY_IN_TRAIN = "family_in_train"
-ANSWER_IN_TRAIN = "answer_in_train"
 
 NEAR = pa.schema([("row", pa.int64()), ("near_row", pa.int64())])
 NAMED = pa.schema([("row", pa.int64()), ("near_id", pa.string())])
@@ -74,7 +76,7 @@ def linked(rows: "DataFrame", links: "DataFrame", names: "DataFrame") -> "DataFr
 
 
 def asked(rows: "DataFrame", split: Split) -> "DataFrame":
-    """Return `ASKED` of the linked rows that are no near duplicates."""
+    """Return `ASKED` of the linked rows without near duplicates."""
     from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
 
     there = rows.where(F.col("near_id").isNull()).withColumn("split", split.column())

@@ -7,7 +7,7 @@
 2. `links`: near duplicates and families, by sketches (`steps.prepare.repeats`).
 3. `final`: the split, and what of eval is in train already (`steps.prepare.verdict.linked`).
 
-Each is decided in rounds where the engine does not spill (`steps.prepare.verdict.rounds`). Whatever
+Each is decided in rounds where the engine does not spill (`steps.prepare.rounds.rounds`). Whatever
 is counted, checked or committed afterwards reads the final rows, and decides nothing again. No
 stage reads a text, except those of two years that an example compares
 (`steps.prepare.verdict.compared`), where the task mix has such examples.
@@ -20,16 +20,17 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from steps.prepare.arguments import Arguments
-from steps.prepare.delta.staging.interface import WHOLE, Shard, Staged
+from steps.prepare.delta.staging.interface import Staged
 from steps.prepare.filings import comparison, decision, judge
 from steps.prepare.filings import split as splitting
 from steps.prepare.filings.judge import EXAMPLE
 from steps.prepare.filings.split import Split
 from steps.prepare.repeats import links, overlap
+from steps.prepare.rounds.rounds import Rounds
+from steps.prepare.rounds.shards import WHOLE, Shard
 from steps.prepare.session import translated
 from steps.prepare.task_mix import COMPARE
 from steps.prepare.verdict import compared, linked
-from steps.prepare.verdict.rounds import Rounds
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row

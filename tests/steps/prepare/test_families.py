@@ -13,7 +13,6 @@ from steps.governance.errors import GovernanceError
 from steps.prepare.bounds import Bounds, SplitRule
 from steps.prepare.filings import decision
 from steps.prepare.filings.examples import words
-from steps.prepare.verdict import linked
 from tests.steps.prepare.support import edited, fakes
 from tests.steps.prepare.support.world import World
 
@@ -65,7 +64,7 @@ def test_no_family_and_no_company_is_in_both_splits(
     assert not taught & answers
     reasons = counts.rejected_by_reason
     companies = counts.companies_train + counts.companies_eval
-    found = f"{len(rows)} examples, near duplicates {reasons.get(linked.NEAR_DUPLICATE, 0)}"
+    found = f"{len(rows)} examples, near duplicates {reasons.get(decision.NEAR_DUPLICATE, 0)}"
     record_property("figures", f"seed {seed}: {companies} companies, {found}")
 
 
@@ -102,11 +101,11 @@ def test_by_year_eval_has_the_held_out_years_and_no_family_of_train(
     assert {row["split"] for row in rows if row["year"] >= 2_019} == {"eval"}
     assert {row["split"] for row in rows if row["year"] < 2_019} == {"train"}
     assert crossing(rows, "family_id") == 0
-    assert counts.rejected_by_reason[linked.FAMILY_IN_TRAIN] > 0
+    assert counts.rejected_by_reason[decision.FAMILY_IN_TRAIN] > 0
     details = [
         row["detail"]
         for row in world.rows("examples_rejected")
-        if row["reason"] == linked.FAMILY_IN_TRAIN
+        if row["reason"] == decision.FAMILY_IN_TRAIN
     ]
     known = {row["example_id"] for row in rows}
     assert {detail.removeprefix("same family as ") for detail in details} <= known

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import pyarrow as pa
 
+from steps.prepare.rounds.shards import WHOLE, Shard, Sharding
+
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
@@ -35,30 +37,6 @@ class Kernel:
         """All columns once: first those that are in no part, then each part."""
         others = {name for part in self.apart for name in part}
         return (tuple(name for name in self.schema.names if name not in others), *self.apart)
-
-
-@dataclass(frozen=True)
-class Shard:
-    """The rows of a part of the keys: part `number` of `of`, all rows of a key in one part."""
-
-    number: int
-    of: int
-
-
-WHOLE = Shard(0, 1)
-
-
-@dataclass(frozen=True)
-class Sharding:
-    """Rows in shards by the hash of the column `by`.
-
-    With `of_rows` it has numbers of rows, and a shard has the rows of the same staged files as the
-    same shard of the kernel's rows.
-    """
-
-    by: str
-    of: int
-    of_rows: bool = False
 
 
 # What is known of a row only when all are, and comes with the wanted rows.

@@ -25,9 +25,10 @@ from steps.prepare.arrow_tasks import map_in_arrow
 from steps.prepare.delta import data_files
 from steps.prepare.delta.raw_rows import grouped
 from steps.prepare.delta.staging import tasks
-from steps.prepare.delta.staging.interface import CARRIED, WHOLE, Kernel, Shard, Sharding
+from steps.prepare.delta.staging.interface import CARRIED, Kernel
 from steps.prepare.delta.staging.tasks import File, Kept, Stack
 from steps.prepare.delta.store import Place
+from steps.prepare.rounds.shards import WHOLE, Shard, Sharding
 from steps.prepare.schemas import files_for
 from steps.prepare.session import at_most, translated
 

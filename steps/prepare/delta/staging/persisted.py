@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from steps.prepare.arrow_tasks import MOST_ROWS, map_in_arrow, mapped
-from steps.prepare.delta.staging.interface import CARRIED, WHOLE, Kernel, Shard, Sharding
+from steps.prepare.delta.staging.interface import CARRIED, Kernel
+from steps.prepare.rounds.shards import WHOLE, Shard, Sharding
 from steps.prepare.schemas import files_for
 from steps.prepare.session import translated
 

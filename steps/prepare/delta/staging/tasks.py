@@ -23,7 +23,8 @@ import pyarrow.compute as pc
 from steps.governance.errors import IntegrityError
 from steps.prepare.arrow_tasks import bounded, exactly
 from steps.prepare.delta.data_files import Batches, Task, file_system, put
-from steps.prepare.delta.staging.interface import CARRIED, Kernel, Sharding
+from steps.prepare.delta.staging.interface import CARRIED, Kernel
+from steps.prepare.rounds.shards import Sharding
 
 # `first` is the path of the first part of the same rows.
 WRITTEN = pa.schema(
@@ -117,7 +118,7 @@ def _put(
 
 
 def keeping(location: str, options: Mapping[str, str], prefix: str, kept: Kept) -> Task:
-    """Return a task that writes its rows, some MB a file, each shard into files of its own."""
+    """Return a task that writes its rows, some MB a file, each shard into separate files."""
 
     def keep(batches: Batches) -> Iterator[pa.RecordBatch]:
         store = file_system(location, options)

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from steps.prepare.repeats import links, sketch
-from steps.prepare.verdict.rounds import AT_ONCE
+from steps.prepare.rounds.rounds import AT_ONCE
 from tests.steps.prepare.support import edited
 
 if TYPE_CHECKING:

@@ -6,11 +6,11 @@ import pyarrow as pa
 
 from steps.prepare.arrow_tasks import mapped
 from steps.prepare.bounds import SplitRule
-from steps.prepare.delta.staging.interface import WHOLE
 from steps.prepare.filings import decision, judge
 from steps.prepare.filings.split import Split
+from steps.prepare.rounds.rounds import AT_ONCE
+from steps.prepare.rounds.shards import WHOLE
 from steps.prepare.verdict.linked import unlinked
-from steps.prepare.verdict.rounds import AT_ONCE
 from tests.steps.prepare.support import fakes
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from deltalake import DeltaTable
 from steps.governance.documents.manifest import Prepared
 from steps.prepare.bounds import Bounds, SplitRule
 from steps.prepare.delta.staging import kept, tasks
-from steps.prepare.verdict import linked
+from steps.prepare.filings import decision
 from tests.steps.prepare.support import edited, fakes
 from tests.steps.prepare.support.world import World
 
@@ -85,5 +85,5 @@ def test_several_rounds_give_the_rows_and_digests_of_one(
     for kind in ("keyed", "once", "buckets", "pairs", "begun", "edges", "asked", "survey", "grams"):
         assert len({shard for name, shard in files if name == kind}) > 1, kind
     reasons = one["counts"].rejected_by_reason
-    assert {"duplicate_filing", "duplicate_example", linked.NEAR_DUPLICATE} <= set(reasons)
-    assert (linked.FAMILY_IN_TRAIN in reasons) == (split.by == "year")
+    assert {"duplicate_filing", "duplicate_example", decision.NEAR_DUPLICATE} <= set(reasons)
+    assert (decision.FAMILY_IN_TRAIN in reasons) == (split.by == "year")

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from steps.prepare.delta.staging.interface import Shard, Sharding, Staged
+from steps.prepare.rounds.shards import Kept, Shard, Sharding
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class Rounds:
     """Where rows are kept between two steps, and in how many shards."""
 
-    staged: Staged | None = None
+    staged: Kept | None = None
     count: int = 1
 
     @property
