@@ -46,8 +46,9 @@ def test_prompts_that_were_cut_come_with_the_length_that_fits(configured: config
 
 
 def test_headings_are_counted_by_how_they_are_set(configured: config.Config) -> None:
-    *_, styles = sections(page.composed(configured, example.succeeded()))["Data"]
-    assert styles["rows"] == [["standing", "240"], ["run in", "15"]]
+    *_, styles, families = sections(page.composed(configured, example.succeeded()))["Data"]
+    assert styles["rows"] == [["standing", "240", "30"], ["run in", "15", "0"], ["topic", "0", "2"]]
+    assert families["rows"] == [["1", "201"], ["2", "10"], ["9 to 16", "1"], ["17 and more", "1"]]
 
 
 def test_a_registered_run_has_every_section(configured: config.Config) -> None:
