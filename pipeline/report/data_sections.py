@@ -173,7 +173,18 @@ def _machine(found: Documents) -> list[Section]:
     precision = (found.trained or {}).get("fp8", {})
     report = found.report or {}
     memory = [each["memory_gib"] for each in report.get("curve", []) if "memory_gib" in each]
-    rows = [(f"precision: {name}", str(value)) for name, value in precision.items()]
+    rows = [(f"precision: {name}", value) for name, value in precision.items() if name != "choice"]
+    choice = precision.get("choice") or {"reason": "", "tried": []}
+    rows += [("precision: why", choice["reason"])] if choice["reason"] else []
+    rows += [
+        (
+            f"measured: {tried['mode']}",
+            f"{tried['tokens_per_second']:,.0f} tokens/s"
+            if "tokens_per_second" in tried
+            else tried.get("fault", ""),
+        )
+        for tried in choice["tried"]
+    ]
     rows += [("peak memory", f"{max(memory):.2f} GiB")] if memory else []
     rows += [
         (f"seconds to {k.replace('_', ' ')}", written(v))
