@@ -11,7 +11,7 @@ from peft import PeftModel
 
 from steps.train.arguments import Arguments
 from steps.train.data.chat_template import Chat
-from steps.train.distributed import processes
+from steps.train.distributed import processes, shrinking
 from steps.train.distributed.processes import Processes
 from steps.train.fine_tuning import out_of_memory, trainer_settings
 from steps.train.fine_tuning.checkpoints import Checkpoints, Fingerprint, newest_configuration
@@ -145,7 +145,8 @@ def _training_run(
     arguments, group, length = task.arguments, processes.here(), task.arguments.sequence_length
     schedule = _schedule(arguments, len(task.corpus.train.rows), group)
     held_out = task.held_out(schedule, batching.rows_per_step(group.count))
-    batches = batching.decide(decided.device, length, plan=plan, ranks=group.count)
+    planned = batching.decide(decided.device, length, plan=plan, ranks=group.count)
+    batches = planned.shrunk(shrinking.times())
     metric_lines.report_info(
         f"precision {decided.record().model_dump_json()} batching {asdict(batches)}"
     )
