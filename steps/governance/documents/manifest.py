@@ -18,6 +18,7 @@ from steps.governance.documents.document import (
     require_fields,
 )
 from steps.governance.documents.evaluated import Evaluated
+from steps.governance.documents.precision import Precision
 from steps.governance.documents.reading import Build, Reading
 
 
@@ -130,15 +131,6 @@ class BaseModelFiles(Part):
     revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
     mirror_sha256: Sha256
     licence: str | None = None
-
-
-class Precision(Part):
-    """The requested precision and the one that ran, so that a fallback to bf16 is visible."""
-
-    requested: str
-    effective: str
-    dtype: str
-    device: str
 
 
 class TrainingMetrics(Part):

@@ -207,7 +207,10 @@ def _machine(found: OfRun) -> list[Section]:
     report = found.report or {}
     memory = [each["memory_gib"] for each in report.get("curve", []) if "memory_gib" in each]
     precision = (found.trained or {}).get("fp8", {})
-    rows = [(f"precision: {name}", str(value)) for name, value in precision.items()]
+    rows = [
+        (f"precision: {name}", str(value)) for name, value in precision.items() if name != "choice"
+    ]
+    rows += _choice(precision.get("choice") or {})
     rows += [("peak memory", f"{max(memory):.2f} GiB")] if memory else []
     rows += [
         (f"seconds to {name.replace('_', ' ')}", run_numbers.brief(value))
@@ -215,6 +218,16 @@ def _machine(found: OfRun) -> list[Section]:
     ]
     title = "Precision, memory and time"
     return [Section(title=title, blocks=[table((), rows)])] if rows else []
+
+
+def _choice(choice: Document) -> list[tuple[str, str]]:
+    """Return why `auto` chose the precision, and what it measured of each mode."""
+    rows = [("precision: why", choice["reason"])] if choice.get("reason") else []
+    for tried in choice.get("tried", []):
+        speed = tried.get("tokens_per_second")
+        found = tried.get("fault", "") if speed is None else f"{speed:,.0f} tokens/s"
+        rows.append((f"measured: {tried['mode']}", found))
+    return rows
 
 
 def _lineage(found: OfRun) -> list[Section]:

@@ -152,3 +152,23 @@ def test_a_document_that_is_not_a_page_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(Refused, match="not a page's"):
         pages.write(tmp_path / "p.html", json.loads('{"title": 1}'))
+
+
+def test_a_choice_of_precision_comes_with_its_figures(configured: config.Config) -> None:
+    run = example.succeeded()
+    choice = {
+        "mode": "off",
+        "predicted": "storage",
+        "reason": "measured 1.20 times as fast as storage, which the roofline names",
+        "tried": [
+            {"mode": "off", "tokens_per_second": 1200.4},
+            {"mode": "storage", "fault": "RuntimeError: no kernel"},
+        ],
+    }
+    trained = example.TRAINED | {"fp8": {"choice": choice, "kernels": "triton"}}
+    run = replace(run, documents=replace(run.documents, trained=trained))
+    found = sections(page.composed(configured, run))["Precision, memory and time"][0]["rows"]
+    assert ["precision: kernels", "triton"] in found
+    assert ["precision: why", choice["reason"]] in found
+    assert ["measured: off", "1,200 tokens/s"] in found
+    assert ["measured: storage", "RuntimeError: no kernel"] in found
