@@ -50,12 +50,16 @@ def examined(config: Config, client: Client, admin: Callable[[], Any]) -> Iterat
     from databricks.sdk.errors.base import DatabricksError
 
     from pipeline.doctor import objects, workspace
+    from pipeline.doctor.network import reached
 
     of_aws = (BotoCoreError, ClientError)
     yield from guarded("AWS account", lambda: account.checked(config, client), of_aws)
     of_quotas = partial(quotas.checked, config)
     yield from guarded("AWS quotas", lambda: of_quotas(client("service-quotas")), of_aws)
-    yield from guarded("AWS layers", lambda: layers.checked(config, client), of_aws)
+    found = list(guarded("AWS layers", lambda: layers.checked(config, client), of_aws))
+    yield from found
+    if not any(check.state == MISSING and check.name.startswith("EC2::") for check in found):
+        yield from guarded("AWS network", lambda: reached.checked(config, client), of_aws)
 
     def of_workspace() -> Iterator[Check]:
         who = admin()
