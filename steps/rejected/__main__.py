@@ -8,21 +8,13 @@ import json
 import sys
 from collections.abc import Sequence
 
-from steps.governance.errors import GovernanceError
-from steps.governance.logs import configure
+from steps.governance.commands import ending
 from steps.rejected.arguments import Arguments, parse
 
 
 def main(argv: Sequence[str]) -> int:
     """Print the document and return the exit code."""
-    try:
-        configure("rejected")
-        return _printed(parse(argv))
-    except GovernanceError as error:
-        sys.stderr.write(f"{error}\n")
-        return error.exit_code
-    except KeyboardInterrupt:
-        return 130
+    return ending.ended("rejected", lambda: _printed(parse(argv)))
 
 
 def _printed(arguments: Arguments) -> int:
@@ -36,7 +28,6 @@ def _printed(arguments: Arguments) -> int:
         region=arguments.region,
     )
     sys.stdout.write(json.dumps(rows.read(Catalog(workspace), arguments)) + "\n")
-    sys.stdout.flush()
     return 0
 
 
