@@ -33,6 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code: 1 if anything is missing."""
     arguments = _parser().parse_args(argv)
     environment = command.environment(arguments.env)
+    command.begin(f"examining the environment {environment}")
     found = list(examined(*_identities(environment, arguments.state)))
     if arguments.json:
         output(json.dumps([asdict(check) for check in found], indent=2))

@@ -1,7 +1,9 @@
 """Rejected: `python -m steps.rejected --curated-table NAME --execution-id ID …`.
 
-It prints one JSON document: the rows of the raw table that Prepare rejected, by reason. It only
-reads, as the principal of its secret. `python -m pipeline.rejected` composes the arguments.
+It prints one JSON document: the rows of the raw table that Prepare rejected, by reason. Where the
+workspace refuses for rights, the document is `{"denied": "<what>"}`, so that `pipeline.rejected`
+knows it from a failure that another role would meet too. It only reads, as the principal of its
+secret. `python -m pipeline.rejected` composes the arguments.
 """
 
 import json
@@ -9,12 +11,21 @@ import sys
 from collections.abc import Sequence
 
 from steps.governance.commands import ending
+from steps.governance.errors import AccessDenied
 from steps.rejected.arguments import Arguments, parse
 
 
 def main(argv: Sequence[str]) -> int:
     """Print the document and return the exit code."""
-    return ending.ended("rejected", lambda: _printed(parse(argv)))
+    return ending.ended("rejected", lambda: _answered(parse(argv)))
+
+
+def _answered(arguments: Arguments) -> int:
+    try:
+        return _printed(arguments)
+    except AccessDenied as error:
+        sys.stdout.write(json.dumps({"denied": error.what}) + "\n")
+        raise
 
 
 def _printed(arguments: Arguments) -> int:

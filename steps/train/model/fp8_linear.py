@@ -37,7 +37,7 @@ from steps.train.model import branch
 
 E4M3 = torch.float8_e4m3fn
 E4M3_MAX = 448.0  # the largest finite e4m3 value
-_SMALLEST_SCALE = 1e-12  # so that a row of zeros does not divide by zero
+SMALLEST_SCALE = 1e-12  # so that a row of zeros does not divide by zero
 NATIVE_ALIGNMENT = 16  # torch._scaled_mm requires K and N to be multiples of 16
 
 
@@ -81,10 +81,10 @@ def quantize_rows(x: Tensor) -> tuple[Tensor, Tensor]:
         The quantized rows, (tokens, in), e4m3, and their scales, (tokens, 1), float32.
     """
     if branch.has_kernels(x):
-        found: tuple[Tensor, Tensor] = branch.kernels().quantized_rows(x, _SMALLEST_SCALE)
+        found: tuple[Tensor, Tensor] = branch.kernels().quantized_rows(x, SMALLEST_SCALE)
         return found
     largest = torch.linalg.vector_norm(x, float("inf"), -1, keepdim=True, dtype=torch.float32)
-    scale = largest.div_(E4M3_MAX).clamp_min_(_SMALLEST_SCALE)
+    scale = largest.div_(E4M3_MAX).clamp_min_(SMALLEST_SCALE)
     # The quotient exceeds 448 by rounding at most, and the conversion then rounds to 448.
     return torch.div(x, scale).to(E4M3), scale
 
