@@ -75,6 +75,7 @@ def hyperparameters(config: Config, parameters: Variables) -> dict[str, Variable
             "eval_steps": parameters["EvalSteps"],
             "early_stopping_patience": parameters["EarlyStoppingPatience"],
             "max_eval_examples": parameters["MaxEvalExamples"],
+            "max_eval_loss": parameters["MaxEvalLoss"],
             "determinism": parameters["Determinism"],
             "merged_export": parameters["MergedExport"],
             "compile": parameters["Compile"],
@@ -85,6 +86,7 @@ def hyperparameters(config: Config, parameters: Variables) -> dict[str, Variable
             "databricks_host": config.databricks.host,
             "databricks_secret_id": config.train.databricks_secret_id,
             "region": config.aws.region,
+            **({} if config.train.kernels == "auto" else {"kernels": config.train.kernels}),
             **openlineage.word(config.openlineage),
             **waits.word(config.waits),
         }

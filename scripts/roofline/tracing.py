@@ -122,7 +122,7 @@ def _as_on_cuda(labelled: int) -> Iterator[None]:
         stack.enter_context(mock.patch.object(branch, "on_cuda", return_value=True))
         stack.enter_context(mock.patch.object(chunked_loss, "_labelled", states))
         stack.enter_context(mock.patch.object(branch, "rms_norm", _one_kernel))
-        stack.enter_context(mock.patch.object(branch, "_has_triton", return_value=True))
+        stack.enter_context(mock.patch.object(branch, "has_triton", return_value=True))
         stack.enter_context(mock.patch.object(branch, "kernels", return_value=_kernels))
         yield
 

@@ -18,6 +18,7 @@ from steps.governance.documents.document import (
     require_fields,
 )
 from steps.governance.documents.evaluated import Evaluated
+from steps.governance.documents.precision import Precision
 from steps.governance.documents.reading import Build, Reading
 
 
@@ -132,15 +133,6 @@ class BaseModelFiles(Part):
     licence: str | None = None
 
 
-class Precision(Part):
-    """The requested precision and the one that ran, so that a fallback to bf16 is visible."""
-
-    requested: str
-    effective: str
-    dtype: str
-    device: str
-
-
 class TrainingMetrics(Part):
     """Losses in nats per target token, token counts, and optimizer steps.
 
@@ -240,6 +232,7 @@ class Trained(Manifest):
     files: list[FileEntry]
     merged: list[FileEntry] | None = None
     mlflow_run_id: str | None = None  # the run with the job's live metrics; None: not tracked
+    mlflow_experiment_id: str | None = None  # the run's experiment; None in older manifests
     reading: Reading | None = None
     build: Build | None = None
     answer: Answer | None = None

@@ -114,13 +114,17 @@ def _linked(staged: Staged, turns: Rounds) -> "Iterator[DataFrame]":
     def read(kind: str, schema: pa.Schema, shard: Shard) -> "DataFrame":
         return staged.read(kind, schema.names, shard)
 
-    found = (linked.near(read(LINKS, links.LINKED, shard)) for shard in turns.shards)
-    near = turns.by_row("near_row", found, linked.NEAR, kind="near")
-    with_ids = (
+    near = turns.by_row(
+        "near_row",
+        (linked.near(read(LINKS, links.LINKED, shard)) for shard in turns.shards),
+        linked.NEAR,
+        kind="near",
+    )
+    found = (
         linked.named(rows, staged.read(DECIDED, ["kind", "example_id"], shard))
         for shard, rows in zip(turns.shards, near, strict=True)
     )
-    names = turns.by_row("row", with_ids, linked.NAMED, kind="named")
+    names = turns.by_row("row", found, linked.NAMED, kind="named")
     for shard, named in zip(turns.shards, names, strict=True):
         yield linked.linked(read(DECIDED, _KEPT, shard), read(LINKS, links.LINKED, shard), named)
 

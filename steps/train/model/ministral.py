@@ -110,6 +110,14 @@ def empty(configuration: Mistral3Config) -> PackedMinistral:
     return model
 
 
+def one_layer(folder: Path) -> Mistral3Config:
+    """Return the configuration of the model in this folder, cut to its first layer."""
+    configuration = _configuration(folder)
+    text: Any = configuration.text_config
+    text.num_hidden_layers = 1
+    return configuration
+
+
 def shape(folder: Path) -> Shape:
     """Return the sizes of the model in this folder, without loading it.
 

@@ -14,11 +14,15 @@ from pipeline.inspection.documents import Documents
 from pipeline.inspection.training_log import Curve
 from pipeline.report import page
 from pipeline.report.__main__ import main
+from steps.governance.pages import render
+from steps.governance.pages.document import Page
 from tests.pipeline.report import example
 
 
 def sections(document: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    return {each["title"]: list(each["blocks"]) for each in document["sections"]}
+    """Return the page's blocks, those of the run's documents too."""
+    whole = render.whole(Page.model_validate_json(json.dumps(document)))
+    return {each.title: [block.model_dump() for block in each.blocks] for each in whole}
 
 
 def test_parameters_that_differ_come_first_and_are_marked(configured: config.Config) -> None:
@@ -148,3 +152,23 @@ def test_a_document_that_is_not_a_page_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(Refused, match="not a page's"):
         pages.write(tmp_path / "p.html", json.loads('{"title": 1}'))
+
+
+def test_a_choice_of_precision_comes_with_its_figures(configured: config.Config) -> None:
+    run = example.succeeded()
+    choice = {
+        "mode": "off",
+        "predicted": "storage",
+        "reason": "measured 1.20 times as fast as storage, which the roofline names",
+        "tried": [
+            {"mode": "off", "tokens_per_second": 1200.4},
+            {"mode": "storage", "fault": "RuntimeError: no kernel"},
+        ],
+    }
+    trained = example.TRAINED | {"fp8": {"choice": choice, "kernels": "triton"}}
+    run = replace(run, documents=replace(run.documents, trained=trained))
+    found = sections(page.composed(configured, run))["Precision, memory and time"][0]["rows"]
+    assert ["precision: kernels", "triton"] in found
+    assert ["precision: why", choice["reason"]] in found
+    assert ["measured: off", "1,200 tokens/s"] in found
+    assert ["measured: storage", "RuntimeError: no kernel"] in found

@@ -33,12 +33,17 @@ PREPARED, EVIDENCE = (
 BUILD = Build(git_commit="c" * 40, clean=True, lock_sha256="d" * 64)
 TRAINED = f"{EVIDENCE}/train-1/manifest.json"
 
+CONNECTED = {
+    "databricks_host": "http://127.0.0.1",
+    "databricks_secret_id": "secret",
+    "region": "eu-west-1",
+}
+
 
 def job(root: Path, base: Path, curated: Path, **changes: str) -> SimpleNamespace:
     """Return the arguments of `train` for a job with its folders below `root`."""
     mirror = json.loads((base / MIRROR).read_text())
-    paths = Paths(root)
-    paths.base_model.parent.mkdir(parents=True)
+    (paths := Paths(root)).base_model.parent.mkdir(parents=True)
     paths.base_model.symlink_to(base)
     hyperparameters = {
         "execution_arn": ARN,
@@ -56,6 +61,7 @@ def job(root: Path, base: Path, curated: Path, **changes: str) -> SimpleNamespac
         "eval_steps": "50",
         "early_stopping_patience": "0",
         "max_eval_examples": "-1",
+        "max_eval_loss": "2.5",
         "determinism": "seeded",
         "merged_export": "none",
         "compile": "off",
@@ -63,13 +69,13 @@ def job(root: Path, base: Path, curated: Path, **changes: str) -> SimpleNamespac
         "mlflow_experiment": "none",
         "base_model": mirror["name"],
         "base_model_revision": mirror["revision"],
-        "databricks_host": "http://127.0.0.1",
-        "databricks_secret_id": "secret",
-        "region": "eu-west-1",
+        **CONNECTED,
     }
     evidence = MemoryEvidence({PREPARED: prepared(curated, ARN, 0).to_bytes()})
+    texts = hyperparameters | changes
     return SimpleNamespace(
-        arguments=arguments.parse(hyperparameters | changes),
+        texts=texts,
+        arguments=arguments.parse(texts),
         paths=paths,
         services=Services(LocalCatalog(curated), evidence, None, BUILD),
         evidence=evidence,
