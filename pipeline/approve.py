@@ -29,7 +29,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     decided = [f"--{name}={getattr(given, name)}" for name in ("model", "alias", "reason")]
     flags = [f"--{name}" for name in ("revoke", "json") if getattr(given, name)]
     return command.step(
-        "steps.approve", [*decided, *flags, *arguments(configured)], configured.logging.variables
+        "steps.approve",
+        [*decided, *flags, *arguments(configured)],
+        configured.logging.variables,
+        doing="verifying the version's record",
     )
 
 

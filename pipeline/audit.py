@@ -32,7 +32,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     configured = config.load(command.environment(given.env))
     command.require_role(configured.environment, "auditor")
     return command.step(
-        "steps.audit", [*arguments(configured), *_chosen(given)], configured.logging.variables
+        "steps.audit",
+        [*arguments(configured), *_chosen(given)],
+        configured.logging.variables,
+        doing="recomputing what the evidence claims",
     )
 
 

@@ -122,18 +122,24 @@ def ended(body: Callable[[Sequence[str] | None], int], argv: Sequence[str] | Non
         return 1
 
 
-def step(module: str, words: Sequence[str], variables: Mapping[str, str]) -> int:
+def step(module: str, words: Sequence[str], variables: Mapping[str, str], *, doing: str) -> int:
     """Run `python -m <module>` of steps/ to its end, in the caller's folder; return its exit code.
+
+    `doing` is shown at once: the step's own first line waits for the SDKs that it imports.
 
     It is a separate process, because pipeline/ does not import steps/. It takes its identities from
     this process's environment, so no secret is in its arguments. `variables` are added to it.
     """
+    begin(doing)
     command = [sys.executable, "-m", module, *words]
     return subprocess.run(command, check=False, env=os.environ | variables).returncode
 
 
-def answer(module: str, words: Sequence[str], variables: Mapping[str, str]) -> tuple[int, str]:
+def answer(
+    module: str, words: Sequence[str], variables: Mapping[str, str], *, doing: str
+) -> tuple[int, str]:
     """Run a step as `step` does; return its exit code and what it printed to stdout."""
+    begin(doing)
     command = [sys.executable, "-m", module, *words]
     ended = subprocess.run(
         command, check=False, env=os.environ | variables, stdout=subprocess.PIPE, text=True
@@ -168,6 +174,12 @@ def note(text: str) -> None:
     for results."""
     if not quiet():
         complain(text)
+
+
+def begin(doing: str) -> None:
+    """Tell the person what a command does, before the SDK is imported that it needs for it."""
+    note(f"{doing} …")
+    sys.stderr.flush()
 
 
 def complain(text: str) -> None:

@@ -53,6 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "steps.trace",
         [*settings(configured, given.role), *_question(given)],
         configured.logging.variables,
+        doing="reading the evidence",
     )
 
 

@@ -64,6 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _compiled(configured: Config) -> str:
     # Imported here because the SDK takes 5 s, which `--help` and a faulty file need not wait for.
+    command.begin("compiling the definition")
     from pipeline import definition
     from pipeline.deployment import validation
 

@@ -34,6 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return 3 if a plan has changes, 1 if something is left for a person."""
     arguments = _parser().parse_args(argv)
     environment = command.environment(arguments.env)
+    command.begin(f"comparing the environment {environment} with its templates")
     site = _site(environment, arguments)
     from pipeline.bootstrap import order
 

@@ -34,6 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"it removes the environment {environment}: expected --yes {environment}, or --plan, "
             f"got {'neither' if arguments.yes is None else f'--yes {arguments.yes}'}"
         )
+    command.begin(f"looking for what belongs to the environment {environment}")
     site = _site(environment, arguments)
     from pipeline.bootstrap.change import carried_out
     from pipeline.cleanup import order

@@ -72,6 +72,9 @@ class Outcome:
     eval_loss_before: float | None
     eval_loss: float | None
     sequence_length: int = 0
+    report_url: str | None = None  # pages that a browser opens, as Register answered
+    model_url: str | None = None
+    run_url: str | None = None
 
     @property
     def id(self) -> str:
@@ -106,7 +109,15 @@ def outcome(progress: Progress, parameters: Mapping[str, str]) -> Outcome:
         eval_loss_before=metrics.get(EVAL_LOSS_BEFORE),
         eval_loss=metrics.get(EVAL_LOSS),
         sequence_length=int(parameters.get("SequenceLength", 0)),
+        report_url=outputs.get("report_url"),
+        model_url=outputs.get("model_url"),
+        run_url=_tracked(outputs.get("run_url")),
     )
+
+
+def _tracked(url: str | None) -> str | None:
+    """Register answers `none` where the training has no MLflow run."""
+    return None if url == "none" else url
 
 
 def _reason(progress: Progress) -> str:

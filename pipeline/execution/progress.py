@@ -61,6 +61,9 @@ def result(outcome: Outcome) -> list[tuple[str, str]]:
         ("alias", outcome.model_alias if outcome.model_version else ""),
         ("model uri", outcome.model_uri or ""),
         ("record", outcome.record_uri or ""),
+        ("report at", outcome.report_url or ""),
+        ("model at", outcome.model_url or ""),
+        ("run at", outcome.run_url or ""),
         ("reason", outcome.failure),
     ]
     return [(name, value) for name, value in rows if value]

@@ -3,7 +3,8 @@
 from pipeline.configuration.config import Config
 from pipeline.graph.sdk import CallbackOutput, CallbackOutputTypeEnum, CallbackStep
 
-OUTPUTS = ("model_version", "model_uri", "record_uri")
+# The last three are addresses that a browser opens; run_url is `none` for an untracked training.
+OUTPUTS = ("model_version", "model_uri", "record_uri", "report_url", "model_url", "run_url")
 
 
 def step(config: Config) -> CallbackStep:

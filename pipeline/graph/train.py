@@ -75,6 +75,7 @@ def hyperparameters(config: Config, parameters: Variables) -> dict[str, Variable
             "eval_steps": parameters["EvalSteps"],
             "early_stopping_patience": parameters["EarlyStoppingPatience"],
             "max_eval_examples": parameters["MaxEvalExamples"],
+            "max_eval_loss": parameters["MaxEvalLoss"],
             "determinism": parameters["Determinism"],
             "merged_export": parameters["MergedExport"],
             "compile": parameters["Compile"],

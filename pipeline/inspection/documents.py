@@ -85,6 +85,28 @@ def prepared(config: Config, s3: Any, execution_id: str) -> Document | None:
     return _document(config, s3, f"{_folder(config, execution_id)}/prepare/manifest.json")
 
 
+def registered_page(config: Config, s3: Any, arn: str) -> bytes:
+    """Return the page that Register wrote next to the record.
+
+    Raises:
+        Refused: AWS refused, or Register has written none.
+    """
+    from botocore.exceptions import ClientError
+
+    execution = arn.rsplit("/", 1)[-1]
+    uri = f"{_folder(config, execution)}/register/report.html"
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    with account.answering(f"reading {uri}", config):
+        try:
+            with s3.get_object(Bucket=bucket, Key=key)["Body"] as body:
+                return bytes(body.read())
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in _ABSENT:
+                raise
+    message = f"{uri} does not exist: expected an execution that Register has registered\n"
+    raise Refused(f"{message}  do        leave --registered out: the page is made of what is there")
+
+
 def _folder(config: Config, execution_id: str) -> str:
     return f"{layout.evidence(config)}/{execution_id}"
 

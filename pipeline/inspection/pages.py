@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import Refused
+from pipeline.inspection.documents import Documents
+from pipeline.inspection.training_log import Curve
 
 Block = Mapping[str, Any]
 
@@ -27,6 +29,35 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]], **more: Any) -
 def section(title: str, *blocks: Block) -> Mapping[str, Any]:
     """Return a section with a heading."""
     return {"title": title, "blocks": list(blocks)}
+
+
+def of_run(found: Documents, logged: Curve, *, drawing: str | None) -> Mapping[str, Any]:
+    """Return a run's documents, which the page shows as sections from its data to its lineage.
+
+    Register's own page has the same sections, so `steps.governance.pages.run_sections` makes them.
+    """
+    return {
+        "prepared": found.prepared,
+        "trained": found.trained,
+        "record": found.record,
+        "report": found.report,
+        "logged": list(logged.steps.values()),
+        "evaluated": [each for _, each in sorted(logged.evaluations.items())],
+        "drawing": drawing,
+    }
+
+
+def save(path: Path, content: bytes) -> None:
+    """Write a page that is made already.
+
+    Raises:
+        Refused: the file cannot be written.
+    """
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        message = f"the page cannot be written to {path}: {error.strerror}; name another file"
+        raise Refused(message) from None
 
 
 def write(path: Path, document: Mapping[str, Any]) -> None:

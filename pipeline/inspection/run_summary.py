@@ -68,6 +68,9 @@ class Summary:
             "version": self.result.model_version,
             "differs": {name: value for name, (_, value) in self.ran.differing.items()},
             "reason": self.result.failure,
+            "report_url": self.result.report_url,
+            "model_url": self.result.model_url,
+            "run_url": self.result.run_url,
         }
 
 

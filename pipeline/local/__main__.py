@@ -143,16 +143,17 @@ def _status(arguments: argparse.Namespace) -> int:
         }
         for process in record.processes
     ]
-    waiting = _waiting(arguments) if record.running else []
     if arguments.json:
+        waiting = _waiting(arguments) if record.running else []
         document = {"running": record.running, "servers": servers, "waiting": waiting}
         output(json.dumps(document, indent=2))
-    elif not servers:
+        return 0 if record.running else 1
+    if not servers:
         output("down")
-    for server in servers if not arguments.json else ():
+    for server in servers:
         state = "running" if server["running"] else "ended"
         output(f"{server['name']:<10} {state:<8} pid {server['pid']:<8} {server['url']}".rstrip())
-    for line in waiting if not arguments.json else ():
+    for line in _waiting(arguments) if record.running else ():  # asks AWS, after the first lines
         output(line)
     return 0 if record.running else 1
 

@@ -34,7 +34,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = [f"--{name}={text}" for name, text in chosen.items() if text is not None]
     words += [f"--{name}" for name in ("fix", "json") if given[name]]
     return command.step(
-        "steps.reconcile", [*arguments(configured), *words], configured.logging.variables
+        "steps.reconcile",
+        [*arguments(configured), *words],
+        configured.logging.variables,
+        doing="comparing executions, evidence, queues and catalog",
     )
 
 

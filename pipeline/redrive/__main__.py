@@ -28,7 +28,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     words += [f"--execution={given.execution}"] if given.execution else []
     words += ["--json"] if given.json else []
     return command.step(
-        "steps.reconcile", [*arguments(configured), *words], configured.logging.variables
+        "steps.reconcile",
+        [*arguments(configured), *words],
+        configured.logging.variables,
+        doing="comparing the dead letters with their executions",
     )
 
 

@@ -48,18 +48,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     prepared = documents.prepared(configured, account.client("s3", configured), origin)
     reasons = prepared["counts"]["rejected_by_reason"] if prepared else None
     if reasons is not None and not given.json:
-        output(_counted(reasons))  # at once: the workspace's SDK takes seconds
+        output(_counted(reasons))
     code, text = command.answer(
-        "steps.rejected", _words(configured, given, values, origin), configured.logging.variables
+        "steps.rejected",
+        _words(configured, given, values, origin),
+        configured.logging.variables,
+        doing="reading the rejected rows",
     )
-    found = json.loads(text) if code == 0 else {}
+    found = json.loads(text) if text else {}
+    denied = found.pop("denied", None) is not None  # another failure would meet the auditor too
     if given.json:
         output(json.dumps({"execution": arn, "prepared_by": origin, "reasons": reasons, **found}))
     else:
         if reasons is None and found:  # Prepare failed after it had written the rejected rows
             output(_counted(found["reasons"]))
         _show(given, found)
-    note(_afterwards(configured, given, values, origin, refused=code != 0))
+    note(_afterwards(configured, given, values, origin, denied=denied))
     return code
 
 
@@ -102,7 +106,7 @@ def _afterwards(
     values: Mapping[str, str],
     origin: str,
     *,
-    refused: bool,
+    denied: bool,
 ) -> str:
     """Return what shows the rows, or more of them."""
     table = f"{values['CuratedTable']}{REJECTED}"
@@ -111,7 +115,7 @@ def _afterwards(
         f"WHERE execution_id = '{origin}'"
     )
     lines = [f"  in the workspace:  {statement}"]
-    if refused and given.role == "scientist":
+    if denied and given.role == "scientist":
         words = f"{given.execution} --as auditor"
         typed = command.line("pipeline.rejected", configured.environment, words)
         local = 'eval "$(python -m pipeline.local env --as auditor)" && '

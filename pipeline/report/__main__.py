@@ -3,9 +3,11 @@
     python -m pipeline.report --env dev --execution 4x7k2m9p1q0z --open
     python -m pipeline.report --env dev --execution 4x7k2m9p1q0z --out report.html
     python -m pipeline.report --env dev --execution 4x7k2m9p1q0z --audit audit.json
+    python -m pipeline.report --env dev --execution 4x7k2m9p1q0z --registered
 
 The page is one file without scripts; nothing is loaded from elsewhere. It shows executions that
-run, failed or were rejected too. A data scientist's rights are enough. The audit is an auditor's:
+run, failed or were rejected too. --registered takes the page that Register wrote next to the
+record. A data scientist's rights are enough. The audit is an auditor's:
 --audit takes what `python -m pipeline.audit --json` printed. docs/commands.md has each section's
 source.
 """
@@ -38,11 +40,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(argv)
     audited = _audited(given.audit) if given.audit else None
     configured = config.load(command.environment(given.env))
+    command.begin(f"reading execution {given.execution}")
     client = account.sagemaker(configured)
     arn = start.named(configured, client, given.execution)
-    run = run_summary.read(configured, client, arn)
-    path = given.out or Path(f"report-{run.id}.html")
-    pages.write(path, page.composed(configured, gathered(configured, run, audited)))
+    path = given.out or Path(f"report-{arn.rsplit('/', 1)[-1]}.html")
+    if given.registered:
+        stored = documents.registered_page(configured, account.client("s3", configured), arn)
+        pages.save(path, stored)
+    else:
+        run = run_summary.read(configured, client, arn)
+        pages.write(path, page.composed(configured, gathered(configured, run, audited)))
     output(str(path))
     if given.open and not webbrowser.open(path.resolve().as_uri()):
         note("no browser could be started; open the file yourself")
@@ -114,6 +121,9 @@ def _parser() -> ArgumentParser:
         "--out", type=Path, metavar="FILE", help="the page (default: report-<id>.html here)"
     )
     made.add_argument("--open", action="store_true", help="open the page in a browser")
+    made.add_argument(
+        "--registered", action="store_true", help="the page that Register wrote, byte for byte"
+    )
     made.add_argument("--audit", type=Path, metavar="FILE", help="an audit's lines as JSON")
     return made
 

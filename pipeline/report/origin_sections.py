@@ -1,4 +1,4 @@
-"""The sections of a report about origin: lineage with its digests, approvals, audit, repetition."""
+"""The sections of a report about answering for it: approvals, audit, repetition."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,41 +11,6 @@ from pipeline.inspection.run_summary import Summary
 
 Section = Mapping[str, Any]
 _OUTCOMES = ("mismatch", "could-not", "gone", "note", "ok")
-
-
-def lineage(traced: Document | None, found: Documents) -> list[Section]:
-    """Return the graph of trace, and versions and digests from the documents."""
-    rows = _digests(found)
-    blocks: list[Mapping[str, Any]] = []
-    if traced and traced.get("drawing"):
-        blocks.append({"kind": "drawing", "svg": traced["drawing"]})
-    blocks += [table(("what", "which", "sha256"), rows)] if rows else []
-    return [section("Lineage", *blocks)] if blocks else []
-
-
-def _digests(found: Documents) -> list[tuple[str, str, str]]:
-    prepared, trained, record = found.prepared or {}, found.trained or {}, found.record or {}
-    rows = []
-    for name, key in (("raw table", "source"), ("curated table", "target")):
-        if version := prepared.get(key):
-            files = prepared.get("raw_files" if key == "source" else "files") or []
-            digest = (
-                files[0]["sha256"] if len(files) == 1 else f"of {len(files)} files, in the manifest"
-            )
-            rows.append((name, f"{version['table']} version {version['version']}", digest))
-    if reused := prepared.get("reused"):
-        rows.append(("examples made by", reused["execution_arn"], reused["manifest_sha256"]))
-    if data := trained.get("data"):
-        rows.append(("Prepare's manifest", data["table"], data["manifest_sha256"]))
-    if base := trained.get("base_model"):
-        rows.append(
-            ("base model", f"{base['name']} {base['revision'][:12]}", base["mirror_sha256"])
-        )
-    if record:
-        model, artifact = record["model"], record["artifact"]
-        rows.append(("archive", artifact["uri"].rsplit("/", 3)[1], artifact["sha256"]))
-        rows.append(("model version", f"{model['name']}@{model['version']}", record["key"]))
-    return rows
 
 
 def approvals(traced: Document | None) -> list[Section]:

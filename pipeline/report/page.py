@@ -10,11 +10,12 @@ from typing import Any
 from pipeline.configuration.config import Config
 from pipeline.execution.outcome import StepState
 from pipeline.execution.progress import duration, metric, number
+from pipeline.inspection import pages
 from pipeline.inspection.documents import Document, Documents
 from pipeline.inspection.pages import section, table
 from pipeline.inspection.run_summary import Summary
 from pipeline.inspection.training_log import Curve
-from pipeline.report import data_sections, origin_sections
+from pipeline.report import origin_sections
 
 Section = Mapping[str, Any]
 _TONES = {"Succeeded": "good", "Failed": "bad", "Rejected": "bad", "Executing": "running"}
@@ -39,9 +40,7 @@ def composed(config: Config, found: Evidence) -> dict[str, Any]:
         *_reason(run),
         _asked(run),
         _steps(run, documents),
-        *data_sections.data(documents),
-        *data_sections.training(documents, found.logged),
-        *origin_sections.lineage(found.traced, documents),
+        pages.of_run(documents, found.logged, drawing=(found.traced or {}).get("drawing")),
         *origin_sections.approvals(found.traced),
         *origin_sections.audit(found.audited),
         origin_sections.repetition(config, run, documents),

@@ -26,6 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run `steps.governance.rotation` with the arguments of conf and return its exit code."""
     given = _parser().parse_args(argv)
     environment = command.environment(given.env)
+    command.begin(f"looking at the secrets of the environment {environment}")
     config, variables = _identities(environment, given.state)
     if config.databricks.identity != "secret":
         raise UsageError(
@@ -35,7 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = ["--databricks-host", config.databricks.host, "--region", config.aws.region]
     for principal in given.principal or rights.PRINCIPALS:
         words += ["--secret", rights.secret_name(environment, principal)]
-    return command.step("steps.governance.rotation", words, variables)
+    doing = "rotating the secrets"
+    return command.step("steps.governance.rotation", words, variables, doing=doing)
 
 
 def _identities(environment: str, state: str | None) -> tuple[Config, Mapping[str, str]]:

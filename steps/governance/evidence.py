@@ -37,6 +37,7 @@ class Evidence:
     """Read and write-once access to evidence documents, with the job's AWS role."""
 
     def __init__(self, region: str, policy: Policy | None = None) -> None:
+        self.region = region
         self._s3 = aws.client("s3", region, attempts=1)  # `retrying.repeated` repeats its calls
         self._policy = policy or Policy()
 

@@ -11,6 +11,7 @@
     lineage   raw table → prepare job → curated table → training job → model version
     record    write the evidence, once
     enter     sign the record, then append it to the ledger
+    page      write the page that shows the record, once
     publish   tag the version with the record's sha256 and its ledger entry, then set the alias
 
 The alias comes last, so it never points at a version without a signed record. A ledger that was
@@ -25,6 +26,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from steps.governance.documents.manifest import Trained
 from steps.governance.documents.record import ModelFacts, Record, RegisterFacts, effect_key
 from steps.governance.errors import Conflict, NotFound
 from steps.governance.evidence import Evidence
@@ -39,6 +41,8 @@ from steps.register.package.adapter_files import check_adapter
 from steps.register.package.artifact import Artifact, ArtifactStore, Unpacked
 from steps.register.package.base_model import BaseModel
 from steps.register.package.version_files import file_tags, recorded_files
+from steps.register.page import written
+from steps.register.page.links import Links
 from steps.register.signing.model_signature import NAME, write_model_signature
 from steps.register.signing.signing import Signing
 
@@ -81,7 +85,13 @@ class Registration:
         registry, evidence = Registry(workspace), Evidence(self.region)
         record = read_record(evidence, self.folder) or self._register(workspace, registry, evidence)
         entry = self.signing.complete(evidence, self.folder, record, self.guard)
-        return self._publish(registry, record, entry)
+        links = Links(workspace.host, self.region, self.folder)
+        self.guard()
+        store = ArtifactStore(self.region)
+        report = lambda: store.report(self._pinned(store, evidence))  # noqa: E731
+        written.ensure(evidence, links, record, self.facts, report=report)
+        self._publish(registry, record, entry)
+        return registered(record, links, self.facts.trained)
 
     def _register(self, workspace: Workspace, registry: Registry, evidence: Evidence) -> Record:
         run_record.require_complete(self.facts)
@@ -178,7 +188,7 @@ class Registration:
             self.facts, version=version, source=artifact.source, files=files
         )
 
-    def _publish(self, registry: Registry, record: Record, entry: Stored | None) -> Registered:
+    def _publish(self, registry: Registry, record: Record, entry: Stored | None) -> None:
         name, version = self.facts.execution.name("ModelName"), record.model.version
         registry.check_tags(name, version, {run_record.KEY_TAG: record.key})
         self.confirm()
@@ -189,16 +199,16 @@ class Registration:
             registry.set_tag(name, version, key=run_record.LEDGER_TAG, value=entry.tag)
         self.guard()
         registry.set_alias(name, record.model.alias, version)
-        return registered(record, self.folder)
 
 
-def registered(record: Record, folder: str) -> Registered:
-    """Return the outcome that the step is answered with, from the record alone."""
+def registered(record: Record, links: Links, trained: Trained) -> Registered:
+    """Return the outcome that the step is answered with."""
     name, version = record.model.name, record.model.version
     outputs = {
         "model_version": str(version),
         "model_uri": f"models:/{name}/{version}",
-        "record_uri": record_uri(folder),
+        "record_uri": record_uri(links.folder),
+        **links.outputs(name, version, trained),
     }
     return Registered(record.key, outputs)
 

@@ -1,14 +1,16 @@
 """Rejected: `python -m steps.rejected --curated-table NAME --execution-id ID …`.
 
-It prints one JSON document: the rows of the raw table that Prepare rejected, by reason. It only
-reads, as the principal of its secret. `python -m pipeline.rejected` composes the arguments.
+It prints one JSON document: the rows of the raw table that Prepare rejected, by reason. Where the
+workspace refuses for rights, the document is `{"denied": "<what>"}`, so that `pipeline.rejected`
+knows it from a failure that another role would meet too. It only reads, as the principal of its
+secret. `python -m pipeline.rejected` composes the arguments.
 """
 
 import json
 import sys
 from collections.abc import Sequence
 
-from steps.governance.errors import GovernanceError
+from steps.governance.errors import AccessDenied, GovernanceError
 from steps.governance.logs import configure
 from steps.rejected.arguments import Arguments, parse
 
@@ -20,6 +22,8 @@ def main(argv: Sequence[str]) -> int:
         return _printed(parse(argv))
     except GovernanceError as error:
         sys.stderr.write(f"{error}\n")
+        if isinstance(error, AccessDenied):
+            sys.stdout.write(json.dumps({"denied": error.what}) + "\n")
         return error.exit_code
     except KeyboardInterrupt:
         return 130

@@ -8,6 +8,7 @@ torch.
 """
 
 import difflib
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,6 +37,10 @@ _LEARNING_RATE = types.between(
     0.1,
     "a rate above 0, at most 0.1",
 )
+# Any number above 0: an execution that ran with a bound beyond today's range is repeated as it was
+_LOSS = types.between(
+    r"[0-9]{1,310}(\.[0-9]{1,60})?([eE][+-]?[0-9]{1,3})?", sys.float_info.max, "a loss above 0"
+)
 _EXPERIMENT = types.matching(
     r"none|(/(?!\.+(/|$))[A-Za-z0-9_.@ -]{1,100}){2,8}", "none, or /folder/name"
 )
@@ -51,7 +56,8 @@ class Arguments:
 
     `max_steps` -1 means no cap, `max_eval_examples` -1 all held-out examples. `sequence_length` is
     in tokens, `eval_steps` in optimizer steps, `early_stopping_patience` in evaluations (0:
-    training never ends early).
+    training never ends early). `max_eval_loss` is Gate's, in nats per target token: training does
+    not depend on it, and its MLflow run states what Gate decides.
     """
 
     execution_arn: str
@@ -69,6 +75,7 @@ class Arguments:
     eval_steps: int
     early_stopping_patience: int
     max_eval_examples: int
+    max_eval_loss: float
     determinism: str
     merged_export: str
     compile: str
@@ -130,6 +137,7 @@ _HYPERPARAMETERS = {
     "max_eval_examples": Argument(
         types.cap(1_000_000), "held-out examples of an evaluation; -1 is all"
     ),
+    "max_eval_loss": Argument(_LOSS, "Gate's bound, which the job's MLflow run is compared with"),
     "determinism": Argument(
         types.one_of(*DETERMINISM), "full also forbids kernels whose sums depend on chance"
     ),

@@ -152,6 +152,7 @@ def _fine_tuned(job: _Job, inputs: _Inputs, corpus: Corpus, metrics: Tracker) ->
     from steps.train.export import merged_model
     from steps.train.fine_tuning.fine_tune import fine_tune
     from steps.train.fine_tuning.task import Clock, Task
+    from steps.train.tracking import described
 
     logs.adopt_libraries()
     arguments, paths = job.arguments, job.paths
@@ -160,6 +161,7 @@ def _fine_tuned(job: _Job, inputs: _Inputs, corpus: Corpus, metrics: Tracker) ->
     tuned = fine_tune(task, stop=job.stop, clock=Clock())
     job.stop.check()
     metrics.log(tuned.history.steps, {"best_eval_loss": tuned.best.evaluation.loss})
+    metrics.tag({"gate": described.gate(arguments, tuned.best.evaluation.loss)})
     return tuned
 
 

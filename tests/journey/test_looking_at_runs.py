@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from tests.journey.conftest import FAST, Environment, wait_for
 
@@ -115,6 +116,25 @@ def test_each_has_a_page_of_their_run_also_the_rejected_one(
             assert f"<h2>{title}</h2>" in text
         assert "could not be read" not in text
         assert "<svg" in text.partition("<h2>Lineage</h2>")[2]
+
+
+def test_a_registered_run_has_links_and_the_page_that_register_wrote(
+    environment: Environment, two: dict[str, str], tmp_path: Path
+) -> None:
+    (anna,) = document(environment, "pipeline.runs", "--who", "anna", name="ben")["runs"]
+    for name in ("report_url", "model_url", "run_url"):
+        assert requests.get(anna[name], timeout=60).status_code == 200
+    file = tmp_path / "registered.html"
+    words = ("--registered", "--out", str(file), "--execution")
+    role = person(environment, "ben")
+    made = environment.command("pipeline.report", *words, anna["id"], role=role)
+    assert made.returncode == 0, made.stderr
+    text = file.read_text()
+    for part in ("registered as edgar.models", "<h2>Training</h2>", "<h2>Base against tuned</h2>"):
+        assert part in text
+    ben = environment.command("pipeline.report", *words, two["ben"], role=role)
+    assert ben.returncode == 1
+    assert "expected an execution that Register has registered" in ben.stderr
 
 
 def test_a_plan_estimates_from_earlier_runs_and_starts_nothing(

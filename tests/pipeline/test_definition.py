@@ -303,6 +303,9 @@ def test_registers_message_has_no_arguments(
         "model_version",
         "model_uri",
         "record_uri",
+        "report_url",
+        "model_url",
+        "run_url",
     ]
 
 

@@ -1,5 +1,7 @@
 """What `pipeline.rejected` gives to its step is what the step takes."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from pipeline import command
@@ -27,11 +29,39 @@ def test_who_may_not_read_the_rows_gets_the_statement_for_the_workspace(
     configured: config.Config,
 ) -> None:
     given = rejected._parser().parse_args(["4x7k2m9p1q0z"])
-    text = rejected._afterwards(configured, given, VALUES, "4x7k2m9p1q0z", refused=True)
+    text = rejected._afterwards(configured, given, VALUES, "4x7k2m9p1q0z", denied=True)
     assert "FROM edgar.curated.examples_rejected WHERE execution_id = '4x7k2m9p1q0z'" in text
     assert "python -m pipeline.rejected" in text
     assert "--as auditor" in text
     assert "detail" not in text
+
+
+@pytest.mark.parametrize(
+    ("code", "answer", "proposed"),
+    [
+        (1, '{"denied": "SELECT"}', True),
+        (1, "", False),  # the workspace did not answer: an auditor would meet the same
+        (2, "", False),
+        (0, '{"reasons": {}, "rows": []}', False),
+    ],
+)
+def test_the_auditor_is_proposed_after_a_refusal_for_rights_only(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    code: int,
+    answer: str,
+    *,
+    proposed: bool,
+) -> None:
+    monkeypatch.setattr(rejected.account, "sagemaker", lambda _: None)
+    monkeypatch.setattr(rejected.account, "client", lambda *_: None)
+    monkeypatch.setattr(rejected.start, "named", lambda *_: "arn/4x7k2m9p1q0z")
+    monkeypatch.setattr(rejected.ran_with, "read", lambda *_: SimpleNamespace(values=VALUES))
+    monkeypatch.setattr(rejected.reuse, "origin_in", lambda *_: "4x7k2m9p1q0z")
+    monkeypatch.setattr(rejected.documents, "prepared", lambda *_: None)
+    monkeypatch.setattr(rejected.command, "answer", lambda *_, **__: (code, answer))
+    assert rejected.main(["--env", "dev", "4x7k2m9p1q0z"]) == code
+    assert ("--as auditor" in capsys.readouterr().err) == proposed
 
 
 @pytest.mark.parametrize("role", ["auditor", "approver", "reconciler"])

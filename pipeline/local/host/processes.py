@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import IO
 
 import psutil
-import requests
 
 from pipeline.errors import PipelineError
 
@@ -23,8 +22,6 @@ _POLL_SECONDS = 0.1
 _LOG_LINES_SHOWN = 12
 # The name of the server, in its environment and in that of all that it starts
 _SERVER = "PIPELINE_LOCAL_SERVER"
-_SESSION = requests.Session()
-_SESSION.trust_env = False  # a proxy of this shell cannot reach this machine's loopback
 
 
 @dataclass(frozen=True)
@@ -82,10 +79,14 @@ def wait_until_ready(process: Process, url: str, *, log: Path, timeout_seconds: 
     Raises:
         PipelineError: it ended, or did not answer in time; the message has the end of its log.
     """
+    import requests  # `status` and `env` wait for nothing and do without it
+
+    session = requests.Session()
+    session.trust_env = False  # a proxy of this shell cannot reach this machine's loopback
     deadline = time.monotonic() + timeout_seconds
     while time.monotonic() < deadline:
         with suppress(requests.RequestException):
-            if _SESSION.get(url, timeout=2).ok:
+            if session.get(url, timeout=2).ok:
                 return
         if process.handle() is None:
             raise PipelineError(f"{process.name} ended while it started\n{_tail(log)}")

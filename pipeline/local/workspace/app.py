@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from pipeline.local.workspace import oauth
+from pipeline.local.workspace import oauth, people_pages
 from pipeline.local.workspace.api import Call, Endpoint, Json, Workspace
 from pipeline.local.workspace.audit import Audit
 from pipeline.local.workspace.catalog import (
@@ -71,7 +71,13 @@ class Server:
     def application(self) -> ASGIApp:
         """Return the ASGI application; it injects faults if the settings enable them."""
         app = Starlette(
-            routes=[*self._oauth(), *self._json(), *self._files(), *self._mlflow()],
+            routes=[
+                *self._oauth(),
+                *self._json(),
+                *self._files(),
+                *self._mlflow(),
+                *people_pages.routes(self._workspace.settings.tracking_url),
+            ],
             exception_handlers={HTTPException: _unknown_path},
             lifespan=self._lifespan,
         )

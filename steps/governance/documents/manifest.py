@@ -46,8 +46,8 @@ class PreparedCounts(Part):
     fault; None means that every optional field could be used. `scrubbed` counts the items of
     personal data that placeholders replaced in the examples, by kind; None means none.
     `headings_by_style` counts the headings of the examples (`steps/prepare/filings/measures.py`).
-    `examples_by_template` counts the examples of both splits; None means that all are of the
-    manifest's one template.
+    `rejected_by_style` those of rejected examples, `families_by_size` families by their examples.
+    `examples_by_template` counts the examples; None: all are of the manifest's one template.
     """
 
     filings_read: Count
@@ -62,6 +62,8 @@ class PreparedCounts(Part):
     ignored_fields: dict[str, Count] | None = None
     scrubbed: dict[str, Count] | None = None
     headings_by_style: dict[str, Count] | None = None
+    rejected_by_style: dict[str, Count] | None = None
+    families_by_size: dict[str, Count] | None = None
     examples_by_template: dict[str, Count] | None = None
 
 
@@ -230,6 +232,7 @@ class Trained(Manifest):
     files: list[FileEntry]
     merged: list[FileEntry] | None = None
     mlflow_run_id: str | None = None  # the run with the job's live metrics; None: not tracked
+    mlflow_experiment_id: str | None = None  # the run's experiment; None in older manifests
     reading: Reading | None = None
     build: Build | None = None
     answer: Answer | None = None

@@ -2,10 +2,11 @@
 
     page = Page.model_validate_json(text)
 
-It holds plain text; only `drawing` holds markup, of which `render` keeps the elements of a drawing.
+It holds plain text, and the documents of a run (`OfRun`). Only `drawing` holds markup, of which
+`render` keeps the elements of a drawing.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -119,10 +120,26 @@ class Section(_Part):
     blocks: list[Block]
 
 
+class OfRun(_Part):
+    """The documents of a run, which `run_sections` makes into sections.
+
+    `logged` and `evaluated` are the points of its log, for a run without a report; `drawing` is the
+    lineage graph as SVG.
+    """
+
+    prepared: dict[str, Any] | None
+    trained: dict[str, Any] | None
+    record: dict[str, Any] | None = None
+    report: dict[str, Any] | None = None
+    logged: list[dict[str, float]] = []
+    evaluated: list[dict[str, float]] = []
+    drawing: str | None = None
+
+
 class Page(_Part):
     """A whole page. `tone` colours its heading: good, bad, running or plain."""
 
     title: str
     tone: Literal["good", "bad", "running", "plain"] = "plain"
     lead: list[str] = []
-    sections: list[Section]
+    sections: list[Section | OfRun]

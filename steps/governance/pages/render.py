@@ -15,8 +15,17 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from steps.governance.errors import UsageError
-from steps.governance.pages import charts
-from steps.governance.pages.document import Bars, Block, Drawing, Lines, Page, TimeLine
+from steps.governance.pages import charts, run_sections
+from steps.governance.pages.document import (
+    Bars,
+    Block,
+    Drawing,
+    Lines,
+    OfRun,
+    Page,
+    Section,
+    TimeLine,
+)
 
 # HTML allows none of these characters, not even as references
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff\ud800-\udfff]")
@@ -42,7 +51,16 @@ def html(page: Page) -> str:
         keep_trailing_newline=True,
     )
     template = environment.get_template("page.html.jinja")
-    return template.render(page=page, drawn=_drawn)
+    return template.render(page=page, sections=whole(page), drawn=_drawn)
+
+
+def whole(page: Page) -> list[Section]:
+    """Return the page's sections, with those that are made of a run's documents."""
+    return [
+        section
+        for each in page.sections
+        for section in (run_sections.sections(each) if isinstance(each, OfRun) else [each])
+    ]
 
 
 def _drawn(block: Block) -> Markup:

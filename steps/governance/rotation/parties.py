@@ -10,6 +10,7 @@ endpoint only (`unity_catalog.identity`).
 import boto3
 from botocore.config import Config
 from databricks.sdk import WorkspaceClient
+from databricks.sdk.service.oauth2 import ServicePrincipalSecretsProxyAPI
 
 from steps.governance.errors import UsageError
 from steps.governance.rotation.four_steps import Document, Rotation
@@ -34,16 +35,17 @@ def between(*, host: str, region: str, admin: str | None = None) -> Rotation:
         signed_in(origin, identity).client.current_user.me()
 
     store = boto3.client("secretsmanager", region_name=region, config=_CONFIG)
-    return Rotation(
-        store, _administrator(origin, region, admin).service_principal_secrets_proxy, tried
-    )
+    return Rotation(store, _secrets_of_principals(origin, region, admin), tried)
 
 
-def _administrator(origin: str, region: str, admin: str | None) -> WorkspaceClient:
+def _secrets_of_principals(
+    origin: str, region: str, admin: str | None
+) -> ServicePrincipalSecretsProxyAPI:
     if admin is not None:
-        return connect(host=origin, secret_id=admin, region=region).client
+        identity = connect(host=origin, secret_id=admin, region=region)
+        return identity.client.api(ServicePrincipalSecretsProxyAPI)
     try:
-        return WorkspaceClient(host=origin)
+        return WorkspaceClient(host=origin).service_principal_secrets_proxy
     except ValueError as error:
         raise UsageError(
             "no administrator of the workspace is given",

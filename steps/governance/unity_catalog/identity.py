@@ -23,7 +23,6 @@ from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 import requests
-from databricks.sdk import WorkspaceClient
 from databricks.sdk.oauth import Refreshable, Token
 
 from steps.governance.errors import IdentityRefused, Unavailable
@@ -32,7 +31,7 @@ from steps.governance.sign_in.identities import FederatedIdentity, Identity, nam
 from steps.governance.sign_in.identities import read_identity as read_identity
 from steps.governance.unity_catalog.hosts import checked_host as checked_host
 from steps.governance.unity_catalog.retrying import Policy, Unanswered, repeated
-from steps.governance.unity_catalog.sdk_client import workspace_client
+from steps.governance.unity_catalog.sdk.client import WorkspaceApis, workspace_client
 from steps.governance.unity_catalog.transport import TIMEOUT_SECONDS, Renew, Transport
 
 log = logging.getLogger(__name__)
@@ -46,7 +45,7 @@ class Workspace:
 
     host: str
     principal: str
-    client: WorkspaceClient
+    client: WorkspaceApis
     policy: Policy = field(default_factory=Policy)
     renew: Renew | None = None
 

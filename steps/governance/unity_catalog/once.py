@@ -6,10 +6,8 @@
 uses this client: each request is sent once, and a lost answer raises `Unavailable` immediately.
 """
 
-from databricks.sdk import WorkspaceClient
-
 from steps.governance.unity_catalog.identity import Workspace
-from steps.governance.unity_catalog.sdk_client import workspace_client
+from steps.governance.unity_catalog.sdk.client import WorkspaceApis, workspace_client
 from steps.governance.unity_catalog.transport import TIMEOUT_SECONDS
 
 _NO_BUDGET = 0.0
@@ -17,7 +15,7 @@ _NO_BUDGET = 0.0
 
 def client_that_sends_once(
     workspace: Workspace, *, timeout_seconds: float = TIMEOUT_SECONDS
-) -> WorkspaceClient:
+) -> WorkspaceApis:
     """Return a client without retries; after `timeout_seconds` an answer counts as lost."""
     return workspace_client(
         workspace.host,

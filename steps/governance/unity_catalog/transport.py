@@ -2,7 +2,7 @@
 
     session.mount(f"{host}/", Transport(Policy()))
 
-All requests of databricks-sdk (`unity_catalog.sdk_client`), of mlflow and of our own code go
+All requests of databricks-sdk (`unity_catalog.sdk.client`), of mlflow and of our own code go
 through it. It works below these libraries, where status and headers are still known: databricks-sdk
 sleeps a whole `Retry-After` without regard to its budget, does not retry 500, 502 and 504, and
 retries creations; mlflow drops the status and the headers of an error.

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Self
 
+from steps.governance.documents.manifest import Trained
 from steps.governance.documents.record import WITHDRAWN_TAG, Record
 from steps.governance.errors import NotFound
 from steps.governance.evidence import Evidence
@@ -46,6 +47,12 @@ class Standing:
     def record(self, folder: str) -> Record | None:
         """Return the record, or None if the model was not registered."""
         return read_record(self.evidence, folder)
+
+    def trained(self, record: Record, folder: str) -> Trained:
+        """Return Train's manifest of a registration, from the execution's own evidence."""
+        job = record.train.job_arn.rsplit("/", 1)[-1]
+        uri = f"{folder.rpartition('/')[0]}/train/{job}/manifest.json"
+        return Trained.from_bytes(self.evidence.read(uri), origin=uri)
 
     def begun(self, folder: str) -> bool:
         """Whether a version may have been made: the signature of its files is stored before."""

@@ -23,6 +23,7 @@ from steps.register.delivery.lease import LeaseLost
 from steps.register.delivery.lease_guard import Guard, Interrupted
 from steps.register.delivery.sagemaker_truth import Callback
 from steps.register.ends.standing import Standing
+from steps.register.page.links import Links
 from steps.register.register import registered
 
 log = logging.getLogger(__name__)
@@ -75,7 +76,8 @@ class Undoing:
             return
         standing.signing.complete(standing.evidence, folder, record, guard.check)
         if standing.is_published(record):
-            done = registered(record, folder)
+            links = Links(standing.workspace.host, standing.evidence.region, folder)
+            done = registered(record, links, standing.trained(record, folder))
             guard.check()
             self.answers.succeed(callback, done.outputs, key=done.key)
             return

@@ -28,8 +28,9 @@ def import_mlflow() -> None:
             "ignore", message=".*Any type hint is inferred as AnyType", category=UserWarning
         )
         importlib.import_module("mlflow.pyfunc")
-    # Plug-ins for other services (sagemaker-mlflow) may be installed, and fail on each request.
-    # That does no harm.
+    # Plug-ins for other services may be installed where this image's lock is not used, and fail at
+    # each request: sagemaker-mlflow reads `databricks` as an ARN (requirements/overrides.txt leaves
+    # it out). That does no harm.
     logging.getLogger("mlflow.tracking.request_header.registry").setLevel(logging.ERROR)
 
 

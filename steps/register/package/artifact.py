@@ -24,6 +24,7 @@ from steps.governance.unity_catalog.retrying import Policy, repeated
 from steps.governance.whole_objects import TooLarge, WholeBody, read_whole
 from steps.register.package.archive import Member, members
 
+REPORT = "report.json"
 _MIB = 1 << 20
 # The files a model archive may hold (docs/architecture.md), each with its largest size in bytes.
 ALLOWED = {
@@ -35,7 +36,7 @@ ALLOWED = {
     "tokenizer_config.json": 4 * _MIB,
     "chat_template.jinja": _MIB,
     "special_tokens_map.json": _MIB,
-    "report.json": 16 * _MIB,
+    REPORT: 16 * _MIB,
     "report.html": 16 * _MIB,
     "README.md": _MIB,
     "manifest.json": 4 * _MIB,
@@ -134,6 +135,23 @@ class ArtifactStore:
             files = [_write(member, folder) for member in members(hashed, ALLOWED)]
         _compare(files, trained)
         return Unpacked(folder, hashed.sha256.hexdigest(), files)
+
+    def report(self, artifact: Artifact) -> bytes:
+        """Return Train's report in the archive, or an empty document without one.
+
+        The archive is read until there; `unpack` compared it with Train's manifest before.
+
+        Raises:
+            IntegrityError: the archive is not safe to handle.
+            Unavailable: S3 did not send the whole archive.
+        """
+        bucket, key = split_s3_uri(artifact.uri)
+        with aws.translated(f"read {artifact.source}"):
+            answer = self._s3.get_object(Bucket=bucket, Key=key, VersionId=artifact.version_id)
+            for member in members(WholeBody(answer, size=artifact.size), ALLOWED):
+                if member.name == REPORT:
+                    return b"".join(member.chunks)
+        return b"{}"
 
     def read(self, uri: str, *, limit: int) -> bytes:
         """Return the bytes of a small object, at most `limit`.

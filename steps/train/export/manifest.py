@@ -70,6 +70,7 @@ def manifest(
         files=files,
         merged=merged,
         mlflow_run_id=origin.live_metrics.mlflow_run_id,
+        mlflow_experiment_id=origin.live_metrics.mlflow_experiment_id,
         reading=origin.reading,
         build=origin.build,
         answer=origin.answer,

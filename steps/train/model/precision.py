@@ -3,7 +3,7 @@
 mode     base weights in memory          multiplication              needs
 storage  released e4m3 bytes, 1 B each   decoded, in bfloat16        nothing
 native   released e4m3 bytes, 1 B each   FP8, in forward and for     CUDA compute capability
-                                         the input's gradient        8.9 or higher
+                                         the input's gradient        8.9 to 10.x
 off      dequantized, 2 B each           in bfloat16                 nothing
 nf4      bitsandbytes NF4, 0.53 B each   decoded, in bfloat16        bitsandbytes
 
@@ -75,7 +75,7 @@ def decide(requested: str, device: Device) -> Precision:
     if mode == "native" and not device.has_fp8:
         raise UsageError(
             "Fp8Mode native cannot run on this device",
-            expected="a GPU of CUDA compute capability 8.9 or higher (L4, L40S, H100, H200)",
+            expected="a GPU of CUDA compute capability 8.9 to 10.x (L4, L40S, H100, H200, B200)",
             got=_described(device),
             do="use Fp8Mode auto or storage, or another TrainInstanceType",
         )

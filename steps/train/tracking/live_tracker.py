@@ -36,6 +36,10 @@ class Run(Protocol):
     def id(self) -> str | None:
         """The run's id, None until `open` has succeeded."""
 
+    @property
+    def experiment_id(self) -> str | None:
+        """The id of its experiment, None until `open` has succeeded."""
+
     def open(self) -> None:
         """Find or create the run, and set it to RUNNING."""
 
@@ -59,6 +63,11 @@ class LiveTracker:
     def run_id(self) -> str | None:
         """The id of the MLflow run, None until the run is open."""
         return self._run.id
+
+    @property
+    def experiment_id(self) -> str | None:
+        """The id of the run's experiment, None until the run is open."""
+        return self._run.experiment_id
 
     @property
     def problems(self) -> list[str]:

@@ -1,6 +1,6 @@
 """The MLflow run of one training job, through databricks-sdk.
 
-    run = MlflowRun(workspace, experiment="/Shared/e", training_job="…", tags={…}, params={…})
+    run = MlflowRun(workspace, experiment="/Shared/e", about=About(training_job="…", …))
     run.open()                      # find it by its tag or create it; it is RUNNING from here on
     run.write([Point(…)], {})       # values and tags
     run.end("FINISHED")
@@ -10,7 +10,7 @@ External calls. Each is sent once, with a time limit. The caller repeats a call 
 
     lost response   experiment: the repeated call finds it by name. Run: the repeated call finds it
                     by its tag; of two runs, every caller takes the one that began first. Values,
-                    tags and status: equal ones that are sent again change nothing (the hosted
+                    tags, data and status: equal ones that are sent again change nothing (the hosted
                     service may keep an equal value twice, at the same point of the curve
                     [unverified])
     duplicate       as above. A job that SageMaker starts again opens the same run, and the steps
@@ -37,6 +37,7 @@ from typing import Any, Literal
 
 from databricks.sdk import errors as databricks
 from databricks.sdk.service.ml import (
+    DatasetInput,
     ExperimentsAPI,
     Metric,
     Param,
@@ -65,15 +66,13 @@ TAG = "governed_finetune."  # in front of each of our tags
 MOST_POINTS = 900
 
 _JOB_TAG = f"{TAG}training_job"
-# A response takes well below 1 s; a server that is just starting takes longer
-_TIMEOUT_SECONDS = 30.0
+_SECONDS = 30.0  # of a call: a response takes below 1 s; of a server that is just starting, longer
 _MOST_CHARACTERS = 250  # of a tag's value in log-batch [docs of log_batch]
 _FINAL = (
     *(databricks.BadRequest, databricks.NotImplemented),
     *(databricks.AlreadyExists, databricks.ResourceAlreadyExists),
 )
-# SageMaker's rule. The name is quoted in a search filter, so it must not contain quotes
-_JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,62}")
+_JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,62}")  # SageMaker's rule; a filter quotes it
 
 
 @dataclass(frozen=True)
@@ -86,32 +85,35 @@ class Point:
     milliseconds: int
 
 
+@dataclass(frozen=True)
+class About:
+    """What a run states about itself: its job, its name, and its input."""
+
+    training_job: str
+    name: str
+    tags: Mapping[str, str]
+    params: Mapping[str, str]
+    dataset: DatasetInput | None = None
+
+
 class MlflowRun:
     """The run of a training job, written by one principal."""
 
-    def __init__(
-        self,
-        workspace: Workspace,
-        *,
-        experiment: str,
-        training_job: str,
-        tags: Mapping[str, str],
-        params: Mapping[str, str],
-    ) -> None:
-        if not _JOB_NAME.fullmatch(training_job):
+    def __init__(self, workspace: Workspace, *, experiment: str, about: About) -> None:
+        if not _JOB_NAME.fullmatch(about.training_job):
             raise NameRefused(
                 "a training job's name was refused",
                 expected=_JOB_NAME.pattern,
-                got=repr(training_job),
+                got=repr(about.training_job),
             )
         self.principal = workspace.principal
         self.id: str | None = None
-        self._workspace, self._experiment, self._job = workspace, experiment, training_job
+        self.experiment_id: str | None = None
+        self._workspace, self._experiment, self._about = workspace, experiment, about
         self._began = milliseconds()
-        self._tags, self._params = {_JOB_TAG: training_job, **_prefixed(tags)}, params
 
     def open(self) -> None:
-        """Find or create the run, set it to RUNNING, log its parameters, and set `id`.
+        """Find or create the run, set it to RUNNING, log its parameters and data, and set `id`.
 
         Raises:
             AccessDenied: CAN EDIT on the experiment, or on its folder, is missing.
@@ -128,9 +130,12 @@ class MlflowRun:
         with self._sent(f"open run {run_id} of {self._experiment}"):
             if found.info.status is not RunInfoStatus.RUNNING:
                 self._api.update_run(run_id=run_id, status=UpdateRunStatus.RUNNING)
-            params = [Param(key=key, value=value) for key, value in self._params.items()]
+            params = [Param(key=key, value=value) for key, value in self._about.params.items()]
             self._api.log_batch(run_id=run_id, params=params)
-        self.id = run_id
+        if self._about.dataset is not None:
+            with self._sent(f"name the data of run {run_id} of {self._experiment}"):
+                self._api.log_inputs(run_id, datasets=[self._about.dataset])
+        self.id, self.experiment_id = run_id, experiment_id
 
     def write(self, points: Sequence[Point], tags: Mapping[str, str]) -> None:
         """Send values, at most `MOST_POINTS`, and tags."""
@@ -160,7 +165,7 @@ class MlflowRun:
     @cached_property
     def _api(self) -> ExperimentsAPI:
         """The client. It is created on first use, in the sending thread."""
-        return client_that_sends_once(self._workspace, timeout_seconds=_TIMEOUT_SECONDS).experiments
+        return client_that_sends_once(self._workspace, timeout_seconds=_SECONDS).api(ExperimentsAPI)
 
     def _experiment_id(self) -> str:
         try:
@@ -180,17 +185,21 @@ class MlflowRun:
         with self._sent(f"search experiment {self._experiment}"):
             found = self._api.search_runs(
                 experiment_ids=[experiment_id],
-                filter=f"tags.`{_JOB_TAG}` = '{self._job}'",
+                filter=f"tags.`{_JOB_TAG}` = '{self._about.training_job}'",
                 order_by=["attributes.start_time ASC", "attributes.run_id ASC"],
                 max_results=1,
             )
             return next(iter(found), None)
 
     def _create(self, experiment_id: str) -> Any:
-        tags = [RunTag(key=key, value=value) for key, value in self._tags.items()]
+        every = {_JOB_TAG: self._about.training_job, **_prefixed(self._about.tags)}
+        tags = [RunTag(key=key, value=value) for key, value in every.items()]
         with self._sent(f"create a run in {self._experiment}"):
             return self._api.create_run(
-                experiment_id=experiment_id, run_name=self._job, start_time=self._began, tags=tags
+                experiment_id=experiment_id,
+                run_name=self._about.name,
+                start_time=self._began,
+                tags=tags,
             ).run
 
     @contextmanager

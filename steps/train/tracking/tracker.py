@@ -26,23 +26,18 @@ from steps.governance.documents.manifest import Prepared
 from steps.governance.unity_catalog.identity import Workspace
 from steps.train.arguments import Arguments
 from steps.train.stopping import Stopped
+from steps.train.tracking import described
 from steps.train.tracking.live_tracker import FLUSH_SECONDS, LiveTracker
 from steps.train.tracking.mlflow_run import MlflowRun, Status
 
 NO_EXPERIMENT = "none"
-
-# Hyperparameters that become parameters of the run
-_PARAMS = (
-    *("epochs", "max_steps", "learning_rate", "lora_rank", "sequence_length", "seed"),
-    *("fp8_mode", "optimizer", "eval_steps", "early_stopping_patience", "max_eval_examples"),
-    *("determinism", "merged_export", "compile", "sharding"),
-)
 
 
 class LiveMetrics(Part):
     """The MLflow run with the job's curves (None without a run), and the problems with it."""
 
     mlflow_run_id: str | None
+    mlflow_experiment_id: str | None = None
     problems: list[str]
 
 
@@ -52,6 +47,10 @@ class Tracker(Protocol):
     @property
     def run_id(self) -> str | None:
         """The id of the MLflow run, None until it is known."""
+
+    @property
+    def experiment_id(self) -> str | None:
+        """The id of the run's experiment, None until the run is known."""
 
     @property
     def problems(self) -> list[str]:
@@ -111,28 +110,25 @@ def start(
     run = MlflowRun(
         workspace,
         experiment=arguments.mlflow_experiment,
-        training_job=training_job,
-        tags={
-            "execution_arn": arguments.execution_arn,
-            "curated_table": prepared.target.table,
-            "curated_version": str(prepared.target.version),
-            "base_model": arguments.base_model,
-            "base_model_revision": arguments.base_model_revision,
-        },
-        params={name: str(getattr(arguments, name)) for name in _PARAMS},
+        about=described.about(arguments, prepared, training_job=training_job),
     )
     return LiveTracker(run)
 
 
 def summary(tracker: Tracker) -> LiveMetrics:
     """Return the run and its problems for the report."""
-    return LiveMetrics(mlflow_run_id=tracker.run_id, problems=tracker.problems)
+    return LiveMetrics(
+        mlflow_run_id=tracker.run_id,
+        mlflow_experiment_id=tracker.experiment_id,
+        problems=tracker.problems,
+    )
 
 
 class Untracked:
     """A tracker that does nothing."""
 
     run_id: str | None = None
+    experiment_id: str | None = None
 
     def __init__(self) -> None:
         self.problems: list[str] = []

@@ -2,6 +2,7 @@
 joins them; and who may write to an experiment.
 """
 
+import json
 import math
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +14,7 @@ from databricks.sdk.service import ml
 
 from steps.governance.unity_catalog import identity
 from steps.train.tracking.live_tracker import LiveTracker
-from steps.train.tracking.mlflow_run import MlflowRun
+from steps.train.tracking.mlflow_run import About, MlflowRun
 from tests.local.workspace.support.workspace_client import (
     Principal,
     Workspace,
@@ -49,6 +50,10 @@ def train(tracked: Workspace) -> Principal:
     return new_principal(tracked)
 
 
+SOURCE = {"delta_table_name": "a.b.c", "delta_table_version": 3, "delta_table_id": "t-1"}
+DATASET = ml.DatasetInput(ml.Dataset("a.b.c@3", "0" * 36, "delta_table", json.dumps(SOURCE)))
+
+
 def run_of(
     workspace: Workspace, principal: Principal, job: str, experiment: str = EXPERIMENT
 ) -> MlflowRun:
@@ -56,9 +61,13 @@ def run_of(
     return MlflowRun(
         connected,
         experiment=experiment,
-        training_job=job,
-        tags={"base_model": "tiny"},
-        params={"lora_rank": "8"},
+        about=About(
+            job,
+            name=f"run of {job}",
+            tags={"base_model": "tiny"},
+            params={"lora_rank": "8"},
+            dataset=DATASET,
+        ),
     )
 
 
@@ -108,11 +117,17 @@ def test_metrics_arrive_with_their_steps_under_the_jobs_name(
     assert run is not None
     assert run.info is not None
     assert run.data is not None
-    assert (run.info.run_name, run.info.status) == ("job-1", ml.RunInfoStatus.FINISHED)
+    assert (run.info.run_name, run.info.status) == (
+        "run of job-1",
+        ml.RunInfoStatus.FINISHED,
+    )
     assert [(param.key, param.value) for param in run.data.params or []] == [("lora_rank", "8")]
     tags = {str(tag.key): tag.value for tag in run.data.tags or []}
     assert tags["governed_finetune.training_job"] == "job-1"
     assert tags["governed_finetune.fp8_effective"] == "storage"
+    assert run.inputs is not None
+    (data,) = run.inputs.dataset_inputs or []
+    assert data.as_dict() == DATASET.as_dict()
 
 
 def test_more_values_than_one_request_takes_arrive_all_with_the_tags(

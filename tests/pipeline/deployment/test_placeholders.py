@@ -10,7 +10,7 @@ import yaml
 from pipeline import command, upsert
 from pipeline.configuration import config
 from pipeline.configuration.fields import PLACEHOLDER_KEY
-from pipeline.deployment import deploy
+from pipeline.deployment import deploy, placeholders
 from pipeline.errors import ConfigError
 
 CONF = Path(__file__).resolve().parents[3] / "conf"
@@ -101,3 +101,10 @@ def test_upsert_refuses_before_it_calls_anything(
     shown = " ".join(capsys.readouterr().err.split())
     assert "aws.account_id is a placeholder; give the real one" in shown
     assert service.calls == []
+
+
+@pytest.mark.parametrize("word", ["/tbd+", "+TODO/", "/Fill+", "/xxxx+"])
+def test_a_key_in_which_chance_wrote_a_word_is_a_key(word: str) -> None:
+    key = KEY.format(word + "B" * (86 - len(word)))
+    assert placeholders.faults({"evidence": {"signing_public_key": key}}, environment="dev") == []
+    assert placeholders.faults({"pipeline": {"description": word}}, environment="dev")

@@ -26,6 +26,9 @@ OUTPUTS = {
     "model_version": "3",
     "model_uri": "models:/edgar.models.risk_analyst/3",
     "record_uri": "s3://e/record.json",
+    "report_url": "https://us-east-1.console.aws.amazon.com/s3/object/e?prefix=report.html",
+    "model_url": "https://d/explore/data/models/edgar/models/risk_analyst/version/3",
+    "run_url": "https://d/ml/experiments/1/runs/r",
 }
 REGISTERED = {
     "StepName": "Register",

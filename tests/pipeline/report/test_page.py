@@ -14,11 +14,15 @@ from pipeline.inspection.documents import Documents
 from pipeline.inspection.training_log import Curve
 from pipeline.report import page
 from pipeline.report.__main__ import main
+from steps.governance.pages import render
+from steps.governance.pages.document import Page
 from tests.pipeline.report import example
 
 
 def sections(document: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    return {each["title"]: list(each["blocks"]) for each in document["sections"]}
+    """Return the page's blocks, those of the run's documents too."""
+    whole = render.whole(Page.model_validate_json(json.dumps(document)))
+    return {each.title: [block.model_dump() for block in each.blocks] for each in whole}
 
 
 def test_parameters_that_differ_come_first_and_are_marked(configured: config.Config) -> None:
@@ -42,8 +46,9 @@ def test_prompts_that_were_cut_come_with_the_length_that_fits(configured: config
 
 
 def test_headings_are_counted_by_how_they_are_set(configured: config.Config) -> None:
-    *_, styles = sections(page.composed(configured, example.succeeded()))["Data"]
-    assert styles["rows"] == [["standing", "240"], ["run in", "15"]]
+    *_, styles, families = sections(page.composed(configured, example.succeeded()))["Data"]
+    assert styles["rows"] == [["standing", "240", "30"], ["run in", "15", "0"], ["topic", "0", "2"]]
+    assert families["rows"] == [["1", "201"], ["2", "10"], ["9 to 16", "1"], ["17 and more", "1"]]
 
 
 def test_a_registered_run_has_every_section(configured: config.Config) -> None:

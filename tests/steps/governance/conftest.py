@@ -15,7 +15,7 @@ import boto3
 import pytest
 
 from steps.governance.unity_catalog.identity import Workspace
-from steps.governance.unity_catalog.sdk_client import workspace_client
+from steps.governance.unity_catalog.sdk.client import workspace_client
 from tests.steps.governance.support.faked_clock import FakedClock
 from tests.steps.governance.support.token_endpoint import TokenEndpoint
 from tests.steps.governance.support.troubled_server import Troubled, serving

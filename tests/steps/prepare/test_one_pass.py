@@ -117,7 +117,7 @@ def test_staged_files_are_in_no_version_and_are_deleted(
     world.run()
     # No text of this corpus is like another, so no link is kept
     kinds = {name.split("-")[2] for name in found}
-    assert kinds == {"filing", "example", "decided", "final"}
+    assert kinds == {"filing", "example", "decided", "linked", "final"}
     assert staged(world.root) == []
     assert not any("/staged-" in uri for uri in DeltaTable(str(world.curated)).file_uris())
 

@@ -23,7 +23,7 @@ from steps.governance.errors import (
 )
 from steps.governance.names import UcName
 from steps.governance.unity_catalog.identity import Workspace
-from steps.governance.unity_catalog.sdk_client import workspace_client
+from steps.governance.unity_catalog.sdk.client import workspace_client
 from steps.register.delivery.failures import FINAL
 from steps.register.model_registry.registry import Registry
 from tests.steps.governance.support.faked_clock import FakedClock

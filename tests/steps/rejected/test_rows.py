@@ -8,11 +8,12 @@ import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 
-from steps.governance.errors import AccessDenied, GovernanceError, UsageError
+from steps.governance.errors import AccessDenied, GovernanceError, Unavailable, UsageError
 from steps.governance.names import UcName
 from steps.governance.unity_catalog.catalog import Table
 from steps.governance.unity_catalog.retrying import Policy
 from steps.prepare.schemas import REJECTED
+from steps.rejected import __main__ as step
 from steps.rejected import rows
 from steps.rejected.arguments import Arguments, parse
 
@@ -87,6 +88,30 @@ def test_an_execution_without_rejected_rows_has_none(catalog: Any) -> None:
 def test_a_place_without_a_table_is_an_error_of_ours(tmp_path: Path) -> None:
     with pytest.raises(GovernanceError, match="read the rejected rows in edgar"):
         rows.read(Reader(str(tmp_path)), arguments())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("error", "answer"),
+    [
+        (AccessDenied("SELECT is missing"), '{"denied": "SELECT is missing"}\n'),
+        (Unavailable("no answer"), ""),
+    ],
+)
+def test_a_refusal_for_rights_is_not_like_another_failure(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    error: GovernanceError,
+    answer: str,
+) -> None:
+    def refused(_: Arguments) -> int:
+        raise error
+
+    monkeypatch.setattr(step, "_printed", refused)
+    monkeypatch.setattr(step, "parse", lambda _: None)
+    assert step.main([]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == answer
+    assert str(error) in printed.err
 
 
 def test_a_refusal_of_the_workspace_is_not_hidden(catalog: Any) -> None:

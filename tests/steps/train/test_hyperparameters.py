@@ -32,6 +32,7 @@ GOOD = {
     "eval_steps": "50",
     "early_stopping_patience": "0",
     "max_eval_examples": "1000",
+    "max_eval_loss": "2.5",
     "determinism": "seeded",
     "merged_export": "none",
     "compile": "off",

@@ -11,7 +11,7 @@ import pytest
 
 from steps.governance.documents.manifest import Trained
 from steps.train.stopping import Stopped
-from steps.train.tracking import metric_lines
+from steps.train.tracking import described, metric_lines
 from steps.train.tracking.tracker import Untracked, tracked
 from tests.steps.train.support.curated_table import ARN, NAME
 from tests.steps.train.support.experiments_server import ExperimentsServer, serving, workspace
@@ -45,7 +45,7 @@ def test_a_finished_job_is_a_finished_run_with_curve_origin_and_manifest(
     run(tracked_job)
     assert len(server.runs) == 1
     assert (server.runs[0]["info"]["run_name"], server.runs[0]["info"]["status"]) == (
-        "train-1",
+        f"{ARN.rsplit('/', 1)[-1]} rank 8, rate 0.01, seed 17",
         "FINISHED",
     )
     assert [step for step, _ in server.values("train_loss")] == [1, 2, 3, 4]
@@ -69,7 +69,13 @@ def test_a_finished_job_is_a_finished_run_with_curve_origin_and_manifest(
         "fp8_dtype": trained.fp8.dtype,
         "fp8_device": trained.fp8.device,
         "manifest_sha256": trained.sha256,
+        "gate": described.gate(tracked_job.arguments, trained.metrics.eval_loss),
     }
+    (data,) = server.runs[0]["inputs"]
+    assert data["dataset"]["name"] == f"{NAME}@0"
+    assert data["dataset"]["digest"] == trained.data.manifest_sha256[:36]
+    assert json.loads(data["dataset"]["source"])["is_databricks_uc_table"]
+    assert trained.mlflow_experiment_id == "1"
     assert server.runs[0]["params"]["lora_rank"] == "8"
     sent = str(server.received)
     assert not [word for word in ("127.0.0.1", "secret", "s3://", "analyst") if word in sent]
@@ -131,3 +137,19 @@ def test_without_an_experiment_or_outside_the_leader_nothing_is_tracked(
         assert isinstance(tracker, Untracked)
         tracker.log(1, {"train_loss": 1.0})
         assert (tracker.run_id, tracker.problems) == (None, [])
+
+
+@pytest.mark.parametrize(
+    ("loss", "stated"),
+    [
+        (2.5, "passed"),
+        (2.5000001, "passed"),  # as its metric line states it
+        (2.6, "rejected: eval loss 2.6 is not within MaxEvalLoss 2.5"),
+        (float("nan"), "rejected: eval loss nan is not within MaxEvalLoss 2.5"),
+    ],
+)
+def test_a_run_states_what_gate_decides(
+    tiny_model: Path, curated: Path, tmp_path: Path, loss: float, stated: str
+) -> None:
+    made = job(tmp_path / "ml", tiny_model, curated, max_eval_loss="2.5")
+    assert described.gate(made.arguments, loss) == stated

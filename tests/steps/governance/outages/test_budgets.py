@@ -18,7 +18,7 @@ from steps.governance.unity_catalog.budgets import (
 from steps.governance.unity_catalog.catalog import Catalog
 from steps.governance.unity_catalog.identity import Workspace, connect
 from steps.governance.unity_catalog.retrying import Policy
-from steps.governance.unity_catalog.sdk_client import workspace_client
+from steps.governance.unity_catalog.sdk.client import workspace_client
 from tests.steps.governance.support.cut_store import CutStore, cutting
 from tests.steps.governance.support.faked_clock import FakedClock
 from tests.steps.governance.support.token_endpoint import TokenEndpoint

@@ -21,7 +21,7 @@ from steps.governance.unity_catalog.lineage import (
     model_version,
     table,
 )
-from steps.governance.unity_catalog.sdk_client import workspace_client
+from steps.governance.unity_catalog.sdk.client import workspace_client
 from tests.steps.governance.support.faked_clock import FakedClock
 from tests.support.http_server import Handler, served
 

@@ -14,7 +14,7 @@ from steps.governance.unity_catalog.identity import Workspace
 from steps.governance.unity_catalog.lineage import job, table
 from steps.governance.unity_catalog.once import client_that_sends_once
 from steps.governance.unity_catalog.refusals import translated
-from steps.governance.unity_catalog.sdk_client import workspace_client
+from steps.governance.unity_catalog.sdk.client import workspace_client
 from tests.steps.governance.support.faked_clock import START, FakedClock
 from tests.steps.governance.support.troubled_server import Answer, Troubled
 from tests.steps.governance.support.workspace_calls import NAME, TABLE, VENDED, create_table, vend

@@ -121,6 +121,7 @@ def trained(
             "metrics": METRICS,
             "files": [entry.model_dump(exclude_none=True) for entry in archives.entries(files)],
             "mlflow_run_id": "0123456789abcdef",
+            "mlflow_experiment_id": "17",
             "reading": reading("train", CURATED, f"s3://{GOVERNED}/curated/risk_factor_examples"),
             "build": TRAIN_BUILD,
         }

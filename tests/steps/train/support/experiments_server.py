@@ -17,18 +17,27 @@ from urllib.parse import parse_qs, urlsplit
 
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.config import Config
+from databricks.sdk.service.ml import Dataset, DatasetInput
 
 from steps.governance.unity_catalog.identity import Workspace
+from steps.train.tracking.mlflow_run import About
 from tests.support.http_server import Handler, served
 
 TOKEN = "dapi-0f5ecre7"
 DROP, HANG = -1, -2
+DATASET = DatasetInput(Dataset("a.b.c@3", "0" * 36, "delta_table", '{"delta_table_name": "a.b.c"}'))
 _CODES = {
     400: "INVALID_PARAMETER_VALUE",
     401: "UNAUTHENTICATED",
     403: "PERMISSION_DENIED",
     429: "REQUEST_LIMIT_EXCEEDED",
 }
+
+
+def about(job: str) -> About:
+    """Return what the run of a job states about itself."""
+    tags, params = {"base_model": "tiny"}, {"seed": "17"}
+    return About(job, name=f"run of {job}", tags=tags, params=params, dataset=DATASET)
 
 
 @dataclass
@@ -128,6 +137,10 @@ class ExperimentsServer:
         run.setdefault("params", {}).update(
             {param["key"]: param["value"] for param in body.get("params", [])}
         )
+        return 200, {}
+
+    def _runs_log_inputs(self, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        self._run(body)["inputs"] = body["datasets"]
         return 200, {}
 
     def _run(self, body: dict[str, Any]) -> dict[str, Any]:

@@ -33,6 +33,12 @@ PREPARED, EVIDENCE = (
 BUILD = Build(git_commit="c" * 40, clean=True, lock_sha256="d" * 64)
 TRAINED = f"{EVIDENCE}/train-1/manifest.json"
 
+CONNECTED = {
+    "databricks_host": "http://127.0.0.1",
+    "databricks_secret_id": "secret",
+    "region": "eu-west-1",
+}
+
 
 def job(root: Path, base: Path, curated: Path, **changes: str) -> SimpleNamespace:
     """Return the arguments of `train` for a job with its folders below `root`."""
@@ -55,6 +61,7 @@ def job(root: Path, base: Path, curated: Path, **changes: str) -> SimpleNamespac
         "eval_steps": "50",
         "early_stopping_patience": "0",
         "max_eval_examples": "-1",
+        "max_eval_loss": "2.5",
         "determinism": "seeded",
         "merged_export": "none",
         "compile": "off",
@@ -62,9 +69,7 @@ def job(root: Path, base: Path, curated: Path, **changes: str) -> SimpleNamespac
         "mlflow_experiment": "none",
         "base_model": mirror["name"],
         "base_model_revision": mirror["revision"],
-        "databricks_host": "http://127.0.0.1",
-        "databricks_secret_id": "secret",
-        "region": "eu-west-1",
+        **CONNECTED,
     }
     evidence = MemoryEvidence({PREPARED: prepared(curated, ARN, 0).to_bytes()})
     return SimpleNamespace(

@@ -14,10 +14,12 @@ from steps.governance.errors import NameRefused
 from steps.train.tracking.live_tracker import LiveTracker
 from steps.train.tracking.mlflow_run import MOST_POINTS, MlflowRun
 from tests.steps.train.support.experiments_server import (
+    DATASET,
     DROP,
     HANG,
     TOKEN,
     ExperimentsServer,
+    about,
     serving,
     workspace,
 )
@@ -48,9 +50,7 @@ def run_of(server: ExperimentsServer, job: str = JOB) -> MlflowRun:
     return MlflowRun(
         workspace(server),
         experiment=EXPERIMENT,
-        training_job=job,
-        tags={"base_model": "tiny"},
-        params={"seed": "17"},
+        about=about(job),
     )
 
 
@@ -80,7 +80,11 @@ def test_values_arrive_with_their_steps_in_a_run_with_tags_and_params(
         f"{PREFIX}base_model": "tiny",
         f"{PREFIX}fp8_effective": "storage",
     }
-    assert (server.runs[0]["info"]["run_name"], server.runs[0]["params"]) == (JOB, {"seed": "17"})
+    assert (server.runs[0]["info"]["run_name"], server.runs[0]["params"]) == (
+        f"run of {JOB}",
+        {"seed": "17"},
+    )
+    assert server.runs[0]["inputs"] == [DATASET.as_dict()]
     assert server.runs[0]["info"]["status"] == "FINISHED"
     assert tracker.problems == []
 
@@ -130,7 +134,7 @@ def test_a_job_that_starts_again_continues_its_run(server: ExperimentsServer) ->
 def test_another_job_has_another_run(server: ExperimentsServer) -> None:
     finished(server, 1)
     LiveTracker(run_of(server, "other-job")).finish("FINISHED")
-    assert [run["info"]["run_name"] for run in server.runs] == [JOB, "other-job"]
+    assert [run["info"]["run_name"] for run in server.runs] == [f"run of {JOB}", "run of other-job"]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,12 @@ from steps.governance.unity_catalog.identity import Workspace
 from steps.train.tracking import live_tracker
 from steps.train.tracking.live_tracker import LiveTracker
 from steps.train.tracking.mlflow_run import MlflowRun
-from tests.steps.train.support.experiments_server import ExperimentsServer, serving, workspace
+from tests.steps.train.support.experiments_server import (
+    ExperimentsServer,
+    about,
+    serving,
+    workspace,
+)
 from tests.steps.troubled_proxy import ASKING, Proxy, before, demands, losses, recorded
 
 
@@ -42,9 +47,7 @@ def track(
     run = MlflowRun(
         there,
         experiment="/Shared/e",
-        training_job=job,
-        tags={"base_model": "tiny"},
-        params={"seed": "17"},
+        about=about(job),
     )
     tracker = LiveTracker(run)
     tracker.log(1, {"train_loss": 3.5})

@@ -1,6 +1,10 @@
-"""A databricks-sdk client whose requests all go through `Transport`.
+"""The APIs of databricks-sdk that the steps call, whose requests all go through `Transport`.
 
     client = workspace_client(host, authenticate, policy=Policy())  # the SDK's own retries are off
+    client.tables.get("edgar.raw.filings")
+
+`WorkspaceClient` holds these and 150 other APIs, whose services take longer to import than all the
+rest of a small step (`sdk.on_demand`).
 
 The code relies on three internals of databricks-sdk 0.156, and test_transport.py fails if an update
 changes one: `Config(clock=…)` paces the SDK's retries, `ApiClient._api_client._session` is its
@@ -10,13 +14,25 @@ client, whose pauses have no bound.
 
 import sys
 import time
-from collections.abc import Iterable
-from typing import NoReturn
+from collections.abc import Callable, Iterable
+from typing import NoReturn, TypeVar
 
-from databricks.sdk import WorkspaceClient
 from databricks.sdk.clock import Clock as SdkClock
 from databricks.sdk.config import Config, ConfigAttribute
+from databricks.sdk.core import ApiClient
 from databricks.sdk.credentials_provider import CredentialsProvider, CredentialsStrategy
+from databricks.sdk.service.catalog import (
+    ExternalLineageAPI,
+    ExternalMetadataAPI,
+    FunctionsAPI,
+    ModelVersionsAPI,
+    RegisteredModelsAPI,
+    SchemasAPI,
+    TablesAPI,
+    TemporaryPathCredentialsAPI,
+    TemporaryTableCredentialsAPI,
+)
+from databricks.sdk.service.iam import CurrentUserAPI
 
 from steps.governance.unity_catalog.retrying import Policy
 from steps.governance.unity_catalog.transport import TIMEOUT_SECONDS, Authenticate, Renew, Transport
@@ -25,6 +41,29 @@ from steps.governance.unity_catalog.transport import TIMEOUT_SECONDS, Authentica
 _SDK_BUDGET_SECONDS = 1
 _AUTH_TYPE = "oauth-m2m"
 _PRODUCT = ("governed-finetune", "0.1.0")
+_Api = TypeVar("_Api")
+
+
+class WorkspaceApis:
+    """What the steps call, by the names of `WorkspaceClient`; creating it sends nothing."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.api_client = ApiClient(config)
+        self.current_user = self.api(CurrentUserAPI)
+        self.external_lineage = self.api(ExternalLineageAPI)
+        self.external_metadata = self.api(ExternalMetadataAPI)
+        self.functions = self.api(FunctionsAPI)
+        self.model_versions = self.api(ModelVersionsAPI)
+        self.registered_models = self.api(RegisteredModelsAPI)
+        self.schemas = self.api(SchemasAPI)
+        self.tables = self.api(TablesAPI)
+        self.temporary_path_credentials = self.api(TemporaryPathCredentialsAPI)
+        self.temporary_table_credentials = self.api(TemporaryTableCredentialsAPI)
+
+    def api(self, kind: Callable[[ApiClient], _Api]) -> _Api:
+        """Return another API of the SDK, with the same connections, retries and identity."""
+        return kind(self.api_client)
 
 
 def workspace_client(
@@ -34,7 +73,7 @@ def workspace_client(
     policy: Policy,
     timeout_seconds: float = TIMEOUT_SECONDS,
     renew: Renew | None = None,
-) -> WorkspaceClient:
+) -> WorkspaceApis:
     """Return a databricks-sdk client that sends through `Transport`; creating it sends nothing."""
     config = _PlainConfig(
         host=host,
@@ -47,7 +86,7 @@ def workspace_client(
         product_version=_PRODUCT[1],
         clock=_NoSecondTime(),
     )
-    client = WorkspaceClient(config=config)
+    client = WorkspaceApis(config)
     client.api_client._api_client._session.mount(
         f"{host}/", Transport(policy, authenticate=authenticate, renew=renew)
     )
