@@ -182,14 +182,14 @@ class FineTuneTrainer(SharedTrainer):
                 got=f"loss {self._read_loss:g}, gradient norm {read_norm:g}",
                 do=f"lower LearningRate{kept}",
             )
-        return read_norm
+        return float(read_norm)
 
     def _maybe_log_save_evaluate(self, tr_loss: torch.Tensor, *args: Any, **kwargs: Any) -> None:
         """Let Trainer log the loss that was read, over gloo where processes share it."""
         step = self.state.global_step
         logs = self.control.should_log and step > self._globalstep_last_logged
         loss = torch.tensor(self._read_loss) if logs else tr_loss
-        super()._maybe_log_save_evaluate(loss, *args, **kwargs)  # type: ignore[no-untyped-call]
+        super()._maybe_log_save_evaluate(loss, *args, **kwargs)
         if logs:
             tr_loss.zero_()
 
