@@ -19,6 +19,9 @@ CAPABILITY = {
     "A100": (8, 0),
     "H100": (9, 0),
     "H200": (9, 0),
+    "RTX PRO 6000": (12, 0),
+    "B200": (10, 0),
+    "B300": (10, 3),
 }
 COMBINED = ("Fp8Mode", "Optimizer", "MergedExport")
 

@@ -14,7 +14,8 @@ from pipeline.bootstrap.site import Site
 
 _AWS = (
     "an administrator of the AWS account: cloudformation:*, and what the layer makes (iam, s3, "
-    "kms, secretsmanager, ecr, ec2, emr-serverless, sqs, lambda, logs, sns, events, cloudwatch)"
+    "kms, secretsmanager, ecr, ec2, emr-serverless, sqs, lambda, ecs, logs, sns, events, "
+    "cloudwatch, cloudtrail)"
 )
 _SECRETS = "who may write the secrets <prefix>/databricks/… in AWS and manage service principals"
 _METASTORE = (

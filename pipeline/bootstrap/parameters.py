@@ -13,10 +13,11 @@ import yaml
 
 from pipeline.configuration.config import Config
 from pipeline.configuration.file import CONF
+from pipeline.configuration.sections import openlineage
 from pipeline.errors import UsageError
 
 FOLDER = CONF / "infrastructure" / "parameters"
-_LAMBDA = "lambda"
+_ELSEWHERE = "elsewhere"
 
 
 def file(environment: str) -> dict[str, str]:
@@ -39,7 +40,7 @@ def of(
 ) -> dict[str, str]:
     """Return the values of those parameters that conf, the file or an earlier layer states."""
     known = _of_conf(config) | dict(outputs) | dict(given)
-    if known.get("WorkerKind", _LAMBDA) == _LAMBDA:
+    if known["WorkerKind"] != _ELSEWHERE:
         known = _of_worker(config) | known
     return {name: known[name] for name in declared if name in known}
 
@@ -51,8 +52,10 @@ def _of_conf(config: Config) -> dict[str, str]:
         "DatabricksIdentity": config.databricks.identity,
         "TrainInVpc": _text(bool(subnets)),
         "EvidenceLockDays": str(config.evidence.object_lock_days),
+        "DataEvents": _text(config.evidence.data_events),
         "PrepareImage": config.prepare.image,
         "MaxVcpus": str(config.prepare.max_vcpus),
+        "WorkerKind": config.register.compute,
     }
     if config.openlineage is not None and config.openlineage.domain:
         values["OpenLineageDomain"] = config.openlineage.domain
@@ -72,6 +75,7 @@ def _of_worker(config: Config) -> dict[str, str]:
         "MaxRuntimeSeconds": str(limits.max_runtime_seconds),
         "Aliases": ",".join(limits.aliases),
         "GiveUpAfterSeconds": str(config.waits.register_seconds),
+        "OpenLineage": openlineage.word(config.openlineage).get("openlineage", "none"),
     }
 
 

@@ -23,7 +23,7 @@ def lines(configured: Config, execution: str, table: Prices) -> list[Line]:
 
     Raises:
         Refused: AWS refused or did not answer, or no job has ended.
-        UsageError: it is not an execution of this pipeline, or its instance type has no price.
+        UsageError: it is not an execution of this pipeline.
     """
     client = account.sagemaker(configured)
     name = configured.pipeline.name
@@ -74,6 +74,5 @@ def _train(configured: Config, client: Any, name: str, table: Prices) -> Iterato
         return
     resources = job["ResourceConfig"]
     kind, hosts = resources["InstanceType"], resources["InstanceCount"]
-    hourly = table.host_hour(kind)
-    text = f"{seconds} s billed × {hosts} × {kind} at ${hourly:.3f} an hour"
-    yield Line("Train", text, seconds / 3600 * hosts * hourly)
+    text = f"{seconds} s billed × {hosts} × {kind} {table.at(kind)} an hour"
+    yield Line("Train", text, table.of_hours(kind, seconds / 3600 * hosts))

@@ -1,13 +1,13 @@
 """What an execution will cost, line by line, and what the same training costs on other instances.
 
     lines = estimate.lines(work, "ml.g5.16xlarge", table)
-    sum(line.dollars for line in lines)
+    estimate.together(lines)                  # None if a price is not known
     estimate.others(work, allowed, table)     # cheapest first
 
 On-demand prices; spot capacity costs less, by an amount that nobody can promise.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pipeline.configuration import spark_workers
@@ -27,11 +27,11 @@ KEYS, SECRETS, NAT_GATEWAYS = 2, 7, 1
 
 @dataclass(frozen=True)
 class Line:
-    """One item: what, the arithmetic in words, and US dollars."""
+    """One item: what, the arithmetic in words, and US dollars; None if a price is not known."""
 
     what: str
     arithmetic: str
-    dollars: float
+    dollars: float | None
 
 
 @dataclass(frozen=True)
@@ -73,9 +73,15 @@ def train(work: Work, instance_type: str, table: Prices) -> Line:
     text = (
         f"{work.trained_tokens(instance_type):,} tokens in {work.steps(instance_type):,} steps and "
         f"{work.evaluated_tokens(instance_type):,} evaluated at {rate:,} tokens/s, and the start: "
-        f"{hours:.2f} h × {work.hosts} × {instance_type} at ${table.host_hour(instance_type):.3f}"
+        f"{hours:.2f} h × {work.hosts} × {instance_type} {table.at(instance_type)}"
     )
-    return Line("Train", text, hours * work.hosts * table.host_hour(instance_type))
+    return Line("Train", text, table.of_hours(instance_type, hours * work.hosts))
+
+
+def together(found: Sequence[Line]) -> float | None:
+    """Return the sum of the items, or None if one of them is not known."""
+    known = [line.dollars for line in found if line.dollars is not None]
+    return sum(known) if len(known) == len(found) else None
 
 
 def storage(table: Prices) -> Line:

@@ -18,7 +18,7 @@ from pydantic.dataclasses import dataclass
 
 from pipeline.base_model import strict_json
 from pipeline.configuration.sections.strictness import STRICT
-from pipeline.errors import ConfigError, UsageError
+from pipeline.errors import ConfigError
 
 PATH = Path(__file__).resolve().parents[2] / "conf" / "prices.json"
 OLD_DAYS = 180  # a table that is older is named as old
@@ -45,19 +45,16 @@ class Prices:
         """Return how old the table is, in days."""
         return ((today or datetime.now(UTC).date()) - self.as_of).days
 
-    def host_hour(self, instance_type: str) -> float:
-        """Return the price of one host for an hour.
-
-        Raises:
-            UsageError: the table does not have this instance type.
-        """
+    def at(self, instance_type: str) -> str:
+        """Return the price of one host for an hour in words, also of one that is not known."""
         if (known := self.training_hour.get(instance_type)) is not None:
-            return known
-        message = (
-            f"conf/prices.json has no price of {instance_type}; "
-            "fetch it with `pipeline.cost --refresh` and credentials of your account"
-        )
-        raise UsageError(message)
+            return f"at ${known:.3f}"
+        return f"(price of {instance_type} not known: fetch it with `pipeline.cost --refresh`)"
+
+    def of_hours(self, instance_type: str, hours: float) -> float | None:
+        """Return the price of so many hours of a host, or None if the table does not have it."""
+        known = self.training_hour.get(instance_type)
+        return None if known is None else hours * known
 
 
 def read(path: Path) -> Prices:

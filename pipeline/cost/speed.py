@@ -22,6 +22,9 @@ _TOKENS = {
     "L40S": 13_863,
     "H100": 43_731,
     "H200": 50_577,
+    "RTX PRO 6000": 17_068,
+    "B200": 94_513,
+    "B300": 96_030,
 }
 # A forward pass alone has half of a step's operations: the frozen weights have no gradient.
 FORWARD = 2.0

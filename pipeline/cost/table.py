@@ -6,7 +6,7 @@ Train    8.61 h × 1 × ml.g5.16xlarge at $5.120   44.09
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeline.cost.estimate import Choice, Line
+from pipeline.cost.estimate import Choice, Line, together
 
 _MOST_CHOICES = 6
 
@@ -25,7 +25,7 @@ def text(answer: Mapping[str, Any]) -> str:
 
 def _lines(items: Sequence[Line]) -> list[str]:
     rows = [f"  {item.what:<13}{_dollars(item.dollars)}  {item.arithmetic}" for item in items]
-    return [*rows, f"  {'together':<13}{_dollars(sum(item.dollars for item in items))}"]
+    return [*rows, f"  {'together':<13}{_dollars(together(items))}"]
 
 
 def _choices(found: Sequence[Choice], chosen: str) -> list[str]:
@@ -50,5 +50,5 @@ def _choices(found: Sequence[Choice], chosen: str) -> list[str]:
     return ["the same training:", *rows, advice]
 
 
-def _dollars(amount: float) -> str:
-    return f"{amount:9.2f}"
+def _dollars(amount: float | None) -> str:
+    return "not known" if amount is None else f"{amount:9.2f}"

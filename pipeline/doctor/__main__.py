@@ -24,7 +24,7 @@ from pipeline.command import output
 from pipeline.configuration import config as configuration
 from pipeline.configuration.config import Config
 from pipeline.configuration.fields import LOCAL
-from pipeline.doctor import account, layers, quotas
+from pipeline.doctor import account, drivers, layers, quotas
 from pipeline.doctor.check import MISSING, OK, Check, guarded
 from pipeline.doctor.statements import Client
 
@@ -51,12 +51,17 @@ def examined(config: Config, client: Client, admin: Callable[[], Any]) -> Iterat
     from databricks.sdk.errors.base import DatabricksError
 
     from pipeline.doctor import objects, workspace
+    from pipeline.doctor.network import reached
 
     of_aws = (BotoCoreError, ClientError)
     yield from guarded("AWS account", lambda: account.checked(config, client), of_aws)
     of_quotas = partial(quotas.checked, config)
     yield from guarded("AWS quotas", lambda: of_quotas(client("service-quotas")), of_aws)
-    yield from guarded("AWS layers", lambda: layers.checked(config, client), of_aws)
+    yield from guarded("AWS driver", lambda: drivers.checked(config, client), of_aws)
+    found = list(guarded("AWS layers", lambda: layers.checked(config, client), of_aws))
+    yield from found
+    if not any(check.state == MISSING and check.name.startswith("EC2::") for check in found):
+        yield from guarded("AWS network", lambda: reached.checked(config, client), of_aws)
 
     def of_workspace() -> Iterator[Check]:
         who = admin()

@@ -5,15 +5,15 @@
 What connects something that is missing is not listed: the check of the missing one names it.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
+from pipeline.doctor import running
 from pipeline.doctor.check import Check
+from pipeline.doctor.running import Found, Properties, shown
 from pipeline.doctor.statements import Client, asked
 from pipeline.doctor.template import Layer
-
-Properties = Mapping[str, Any]
 
 
 def checked(layer: Layer, client: Client, fix: str) -> Iterator[Check]:
@@ -24,10 +24,6 @@ def checked(layer: Layer, client: Client, fix: str) -> Iterator[Check]:
             for what, (expected, got) in found.items():
                 title = f"{kind.removeprefix('AWS::')} {name}{what}"
                 yield Check.of(title, got == expected, expected=expected, found=got, fix=fix)
-
-
-# What is expected and what was found, by the end of the check's name.
-Found = dict[str, tuple[str, str]]
 
 
 def _table(client: Client, number: str) -> Any:
@@ -116,8 +112,8 @@ def _bucket(properties: Properties, physical: str, client: Client) -> Found:
         return {}
     return {
         f": {name}": (
-            _shown(wanted),
-            _shown(_setting(partial(getattr(s3, call), Bucket=physical), key)),
+            shown(wanted),
+            shown(_setting(partial(getattr(s3, call), Bucket=physical), key)),
         )
         for name, (call, key) in _SETTINGS.items()
         if (wanted := properties.get(name)) is not None
@@ -152,28 +148,6 @@ def _setting(read: Callable[[], Any], key: str) -> Any:
     return answer.get(key) if key else {"Status": answer.get("Status", "none")}
 
 
-def _shown(setting: Any) -> str:
-    """Return the values of a setting, in one form for the template's and the service's."""
-    if setting is None:
-        return "none"
-    leaves = sorted(_leaves(setting))
-    return ", ".join(leaves)
-
-
-def _leaves(node: Any) -> Iterator[str]:
-    if isinstance(node, Mapping):
-        for key, value in node.items():
-            if key == "BucketKeyEnabled":
-                continue  # the service answers it, the template leaves it to the default
-            if isinstance(value, (Mapping, list)):
-                yield from _leaves(value)
-            else:
-                yield f"{key} {str(value).lower() if isinstance(value, bool) else value}"
-    elif isinstance(node, list):
-        for each in node:
-            yield from _leaves(each)
-
-
 _READS: dict[str, Callable[[Properties, str, Client], Found]] = {
     "AWS::EC2::Route": _route,
     "AWS::EC2::SubnetRouteTableAssociation": _association,
@@ -182,4 +156,4 @@ _READS: dict[str, Callable[[Properties, str, Client], Found]] = {
     "AWS::SNS::Subscription": _subscription,
     "AWS::Lambda::EventSourceMapping": _mapping,
     "AWS::S3::Bucket": _bucket,
-}
+} | running.READS

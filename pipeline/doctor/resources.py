@@ -35,6 +35,9 @@ _READS = {
     ),
     "AWS::SQS::Queue": Read("sqs", "get_queue_url", "QueueName"),
     "AWS::EMRServerless::Application": Read("emr-serverless", "get_application", "applicationId"),
+    "AWS::CloudTrail::Trail": Read("cloudtrail", "get_trail", "Name"),
+    "AWS::ECS::Cluster": Read("ecs", "describe_clusters", "clusters", "clusters", many=True),
+    "AWS::ECS::TaskDefinition": Read("ecs", "describe_task_definition", "taskDefinition"),
     "AWS::Lambda::Function": Read("lambda", "get_function", "FunctionName"),
     "AWS::Logs::LogGroup": Read("logs", "describe_log_groups", "logGroupNamePrefix", "logGroups"),
     "AWS::SNS::Topic": Read("sns", "get_topic_attributes", "TopicArn"),
@@ -104,8 +107,10 @@ def _check(title: str, read: Read, physical: str, client: Client, *, fix: str) -
 def _there(answer: dict[str, Any], read: Read, value: str) -> bool:
     """Return whether an answer shows the resource, and not another one or what is left of it."""
     if not read.listed:
-        return str(answer.get("application", {}).get("state", "")) != "TERMINATED"
+        gone = answer.get("taskDefinition", {}).get("status") == "INACTIVE"
+        return not gone and answer.get("application", {}).get("state") != "TERMINATED"
     listed = answer[read.listed]
     if read.listed == "logGroups":  # asked for by the beginning of the name
         return any(each["logGroupName"] == value for each in listed)
-    return any(each.get("State") not in ("deleted", "deleting") for each in listed)
+    state = ("deleted", "deleting", "INACTIVE")  # of NAT gateways and endpoints, and of clusters
+    return any(each.get("State", each.get("status")) not in state for each in listed)

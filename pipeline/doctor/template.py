@@ -3,8 +3,8 @@
     layer = template.read(Path("conf/infrastructure/identity.yaml"), deployed)
     layer.properties("TrainRole")["Policies"]     # plain values, as CloudFormation computed them
 
-Only what these templates use is resolved: Ref, GetAtt of an ARN, Sub, ImportValue, If and the
-conditions. Anything else is an error, so a new function in a template is noticed.
+Only what these templates use is resolved: Ref, GetAtt of an ARN, Sub, ImportValue, Split, If and
+the conditions. Anything else is an error, so a new function in a template is noticed.
 """
 
 import re
@@ -94,6 +94,8 @@ class Layer:
                 return _REFERENCE.sub(lambda found: self._inside(found[1]), inner)
             case "Fn::ImportValue":
                 return self._import(str(self._value(inner)))
+            case "Fn::Split":
+                return str(self._value(inner[1])).split(inner[0])
             case "Fn::If":
                 chosen = inner[1] if self._condition(inner[0]) else inner[2]
                 return self._value(chosen)

@@ -86,6 +86,7 @@ def hyperparameters(config: Config, parameters: Variables) -> dict[str, Variable
             "databricks_host": config.databricks.host,
             "databricks_secret_id": config.train.databricks_secret_id,
             "region": config.aws.region,
+            **({} if config.train.kernels == "auto" else {"kernels": config.train.kernels}),
             **openlineage.word(config.openlineage),
             **waits.word(config.waits),
         }

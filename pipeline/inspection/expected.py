@@ -155,11 +155,11 @@ def _dollars(
     table = prices.read(prices.PATH)
     try:
         lines = billed.lines(config, run.id, table)
-    except PipelineError as error:  # no bill is stated yet, or the instance has no price
+    except PipelineError as error:  # no bill is stated yet
         return None, str(error).splitlines()[0]
-    sums = [
-        line.dollars * (factor if line.what == "Train" else 1.0)
-        for line in lines
-        if line.what in seconds
-    ]
-    return sum(sums), f"on-demand prices of {table.as_of}"
+    total = 0.0
+    for line in (each for each in lines if each.what in seconds):
+        if line.dollars is None:
+            return None, line.arithmetic
+        total += line.dollars * (factor if line.what == "Train" else 1.0)
+    return total, f"on-demand prices of {table.as_of}"

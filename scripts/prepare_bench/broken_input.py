@@ -20,8 +20,12 @@ from steps.governance.documents.manifest import ContractCheck
 from steps.prepare.bounds import Bounds, SplitRule
 from steps.prepare.contract import checks, profile
 from steps.prepare.contract.profile import Profile
-from steps.prepare.filings import decision, judge, split, survey, vocabulary
+from steps.prepare.filings import decision, judge, split, vocabulary
 from steps.prepare.filings.judge import FILING
+from steps.prepare.rounds.rounds import AT_ONCE
+from steps.prepare.rounds.shards import WHOLE
+from steps.prepare.verdict.linked import unlinked
+from steps.prepare.verdict.surveyed import survey
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -88,15 +92,14 @@ def profiled(spark: "SparkSession", rows: list[Row]) -> Profile:
     made = judge.kernel(batch)
     numbers = pa.array(range(made.num_rows), pa.int64())
     frame = spark.createDataFrame(pa.Table.from_batches([made]).append_column("row", numbers))
-    decided = decision.decided(
-        lambda kind, names: frame.where(F.col("kind") == kind).select(*names, "row")
+    (decided,) = decision.decided(
+        lambda kind, names, _=WHOLE: frame.where(F.col("kind") == kind).select(*names, "row"),
+        AT_ONCE,
     )
-    family = F.when(decision.usable(), F.col("example_id"))
-    named = decided.withColumn("family_id", family)
-    usable = named.where(decision.usable()).select("cik").distinct().collect()
+    usable = decided.where(decision.usable()).select("cik").distinct().collect()
     companies = [row["cik"] for row in usable]
     divided = split.decided(SplitRule(), companies, fraction=0.1, seed=_SEED)
-    found = survey.survey(decision.final(named, divided))
+    found = survey(unlinked(decided, divided))
     words = vocabulary.total(frame.where(F.col("kind") == FILING))
     return profile.of(found.counts(), found.measured, words)
 

@@ -15,7 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from steps.governance.documents import builds, membership
-from steps.governance.documents.manifest import Prepared, PreparedCounts, RejectedVersion
+from steps.governance.documents.manifest import Prepared, RejectedVersion
 from steps.governance.documents.reading import Build
 from steps.governance.errors import GovernanceError, Unavailable
 from steps.governance.evidence import Evidence
@@ -29,17 +29,18 @@ from steps.prepare.contract.agreement import Agreement, Run
 from steps.prepare.delta import raw_files
 from steps.prepare.delta.staging.interface import Kernel, Staged
 from steps.prepare.delta.store import Content, DeltaStore, Place, Rows
-from steps.prepare.filings import decision, judge, members, tasks, vocabulary
+from steps.prepare.filings import decision, judge, members, vocabulary
 from steps.prepare.filings.columns import Columns, chosen
-from steps.prepare.filings.judge import EXAMPLE, FILING, GIVEN
+from steps.prepare.filings.judge import EXAMPLE, FILING
 from steps.prepare.filings.quality.screening import Screen
 from steps.prepare.filings.split import FEWEST_COMPANIES
-from steps.prepare.filings.survey import Survey, check, survey
+from steps.prepare.filings.survey import Survey, check
 from steps.prepare.plan import Plan
 from steps.prepare.prepared_manifest import Origin, Tables, manifest, published
 from steps.prepare.schemas import EXAMPLES, PARTITION, REJECTED
 from steps.prepare.session import translated
 from steps.prepare.verdict import stages
+from steps.prepare.verdict.surveyed import survey
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -167,7 +168,7 @@ class Job:
         """Decide about every row and count everything, before anything is committed."""
         with translated(f"decide about the filings of {raw.name}"):
             stages.run(staged, self.arguments)
-            found = survey(stages.final(staged))
+            found = survey(stages.final(staged), stages.rounds(staged))
         check(found, rows=self.store.rows(raw, version))
         if 2 * sum(found.reasons.values()) > found.examples:
             log.warning("rejected %s", found.explained())
@@ -177,9 +178,7 @@ class Job:
         """Return the rows of the curated table: what was staged, with execution and split."""
         from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
 
-        wanted = decision.kept(stages.final(staged))
-        made = [name for name in EXAMPLES.names if name not in GIVEN]
-        taken = staged.taken(EXAMPLE, wanted, made, rows=planned.curated.rows)
+        taken = stages.examples(staged, self.arguments, rows=planned.curated.rows)
         identified = taken.withColumn(PARTITION, F.lit(self.arguments.execution_id))
         return identified.select(*EXAMPLES.names)
 
@@ -202,7 +201,7 @@ class Job:
         """Put all examples into the rejected table, by their digests; return the broken checks."""
         rows = decision.quarantined(stages.final(staged))
         with translated("count the examples of a broken contract"):
-            counted = survey(rows)
+            counted = survey(rows, stages.rounds(staged))
         content = plan.rejected_content(counted, self.arguments, version, found.run.name)
         at = self._committed(rows, rejected, content)
         return found.error(plan.where_rejected(counted, self.arguments, at))
@@ -211,18 +210,12 @@ class Job:
         self, staged: Staged, found: Survey, version: int, unusable: tuple[str, ...]
     ) -> plan.Plan:
         planned = plan.plan(found, self.arguments, raw_version=version, unusable=unusable)
-        planned = replace(planned, counts=self._by_template(staged, planned))
+        more = {"families_by_size": stages.families_by_size(staged)}
+        if len(self.arguments.tasks.shares) > 1:
+            more["examples_by_template"] = stages.by_template(staged)
+        planned = replace(planned, counts=planned.counts.model_copy(update=more))
         plan.log_counts(planned)
         return planned
-
-    def _by_template(self, staged: Staged, planned: Plan) -> PreparedCounts:
-        """Return the counts with the kept examples of each template, where there are several."""
-        if len(self.arguments.tasks.shares) == 1:
-            return planned.counts
-        rows = staged.read(EXAMPLE, ["template"]).join(
-            decision.kept(stages.final(staged)), "row", "semi"
-        )
-        return planned.counts.model_copy(update={"examples_by_template": tasks.counted(rows)})
 
     def _append_rejected(
         self, staged: Staged, rejected: Place, found: Survey, version: int, run: Run = _NO_RUN

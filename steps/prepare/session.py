@@ -3,6 +3,7 @@
 The environment chooses the Spark (SPARK_REMOTE, spark-submit), never this code.
 """
 
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ from steps.governance.errors import GovernanceError
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+# Of an action on an engine that runs all of them at once, and each holds some MB.
+_MOST_AT_ONCE = 2 * (os.cpu_count() or 1)
 _NAMES_AN_ERROR = re.compile(r"[\w.]*(?:Error|Exception|Invalid|Refused)\b:? ")
 _CAUSED_BY = re.compile(r"^(?:Caused by)?: ")  # as Java begins the lines of its causes
 _MOST_CHARACTERS = 300
@@ -37,6 +40,16 @@ def stop(spark: "SparkSession") -> None:
 
     if not is_remote():
         spark.stop()
+
+
+def at_most(tasks: int) -> int:
+    """Return the number of tasks of an action: bounded where the engine runs all at once.
+
+    Sail does, and is behind Spark Connect; a cluster runs as many as it has cores.
+    """
+    from pyspark.sql.utils import is_remote
+
+    return min(tasks, _MOST_AT_ONCE) if is_remote() else tasks
 
 
 def engine_faults() -> tuple[type[Exception], ...]:

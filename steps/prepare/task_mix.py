@@ -6,7 +6,8 @@
 
 The draw is a hash of seed, filing and position, so every engine, repetition and order of rows draws
 the same. A risk factor for which the drawn template has no answer gets `HEADING`: the answers are
-text of the filing, and none is invented. `steps.prepare.filings.tasks` has the words.
+text of the filing, and none is invented. Whether `COMPARE` has one is known only when the
+families are (`steps.prepare.verdict.compared`). `steps.prepare.filings.tasks` has the words.
 """
 
 import hashlib
@@ -17,7 +18,8 @@ from dataclasses import dataclass
 HEADING = "risk-factor-heading/2"
 AMONG_FOUR = "heading-among-four/1"
 GROUP = "risk-factor-group/1"
-TEMPLATES = (HEADING, AMONG_FOUR, GROUP)
+COMPARE = "compare-two-years/1"
+TEMPLATES = (HEADING, AMONG_FOUR, GROUP, COMPARE)
 
 EXPECTED = (
     f"shares that add up to 1, {HEADING} among them: {HEADING}=0.7,{AMONG_FOUR}=0.3, "
@@ -32,6 +34,11 @@ class Mix:
     """Templates and their shares, in the order of their names."""
 
     shares: tuple[tuple[str, float], ...]
+
+    @property
+    def compares(self) -> bool:
+        """Whether some examples compare two years."""
+        return any(template == COMPARE for template, _ in self.shares)
 
     @property
     def name(self) -> str:

@@ -52,7 +52,7 @@ def tags(facts: Facts, *, key: str, artifact_sha256: str) -> dict[str, str]:
         "manifest_sha256": facts.trained_sha256,
         "base_model": f"{trained.base_model.name}@{trained.base_model.revision}",
         # the same names as the tags of the training run
-        **{f"fp8_{name}": value for name, value in trained.fp8.model_dump().items()},
+        **trained.fp8.tags,
         "eval_loss": str(trained.metrics.eval_loss),
         "curated_version": str(facts.prepared.target.version),
     }

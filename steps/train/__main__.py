@@ -27,6 +27,7 @@ from steps.train import arguments as hyperparameters
 from steps.train import job, services
 from steps.train.distributed import cluster, launch, required_gpu, worker_endings
 from steps.train.distributed.processes import PeerFailed
+from steps.train.distributed.shrinking import OutOfMemory
 from steps.train.distributed.worker_endings import Ending
 from steps.train.paths import LARGER_VOLUME, Paths
 from steps.train.stopping import EXIT_CODE, Stopped, StopSignal
@@ -67,6 +68,8 @@ def main(argv: list[str]) -> int:
     except PeerFailed as error:  # the process that failed reports the reason
         log.error("%s", error.what)  # noqa: TRY400 - our own message is enough
         return error.exit_code
+    except OutOfMemory as error:
+        return _fail(paths, str(error), error.exit_code, shrinks=error.shrinks)
     except GovernanceError as error:
         return _fail(paths, str(error), error.exit_code)
     except Exception as error:  # SageMaker shows only the failure file
@@ -126,9 +129,9 @@ def shown(reason: str) -> str:
     return reason[: _REASON_CHARACTERS - end - len(_GAP)] + _GAP + reason[-end:]
 
 
-def _fail(paths: Paths, reason: str, exit_code: int) -> int:
+def _fail(paths: Paths, reason: str, exit_code: int, *, shrinks: bool = False) -> int:
     """Report the reason: a worker to its launcher, any other process to SageMaker."""
-    if worker_endings.report(exit_code, reason):
+    if worker_endings.report(exit_code, reason, shrinks=shrinks):
         return exit_code
     reason = reason.encode("utf-8", "backslashreplace").decode()  # a text may hold half a character
     log.error("%s", reason)

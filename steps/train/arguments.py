@@ -27,6 +27,7 @@ DETERMINISM = ("seeded", "full")
 MERGED_EXPORTS = ("none", "bfloat16")
 COMPILE = ("off", "layers")
 SHARDINGS = ("auto", "ddp", "fsdp")
+KERNELS = ("auto", "plain")
 LORA_RANKS = (4, 8, 16, 32, 64, 128)
 SEQUENCE_LENGTHS = (256, 512, 1024, 2048, 4096, 8192)
 
@@ -85,6 +86,7 @@ class Arguments:
     databricks_host: str
     databricks_secret_id: str
     region: str
+    kernels: str = "auto"
     openlineage: Target | None = None
     waits: Waits = field(default_factory=Waits)
 
@@ -148,6 +150,11 @@ _HYPERPARAMETERS = {
     "sharding": Argument(
         types.one_of(*SHARDINGS),
         "of the base over GPUs; auto shards only what does not fit one",
+    ),
+    "kernels": Argument(
+        types.one_of(*KERNELS),
+        "auto uses Triton kernels that pass a check; plain uses none",
+        default="auto",
     ),
     "mlflow_experiment": Argument(_EXPERIMENT, "the workspace's experiment that gets live metrics"),
     "base_model": Argument(_MODEL, "the base model, as its mirror.json names it"),

@@ -22,6 +22,7 @@ COMMANDS = [
     "scripts.prepare_bench.peers",
     "scripts.roofline",
     "scripts.prepare_bench.repeats_left",
+    "scripts.sbom",
     "scripts.scaling_page",
     "scripts.small_files",
     "scripts.trace_bench",

@@ -80,10 +80,11 @@ def test_auto_chooses_no_mode_that_the_roofline_calls_slower(card: str) -> None:
 
 
 def test_the_estimate_of_costs_has_these_speeds() -> None:
-    for instance in ("ml.g5.xlarge", "ml.p4d.24xlarge"):
+    for instance in ("ml.g5.xlarge", "ml.p4d.24xlarge", "ml.g7e.2xlarge"):
         expected = roofline.speed("storage", roofline.card_of(instance))
         assert cost_speed.of(instance).tokens == pytest.approx(expected, rel=0.01)
-    for instance in ("ml.g6.xlarge", "ml.g6e.xlarge", "ml.p5.4xlarge", "ml.p5en.48xlarge"):
+    large = ("ml.p5.4xlarge", "ml.p5en.48xlarge", "ml.p6-b200.48xlarge", "ml.p6-b300.48xlarge")
+    for instance in ("ml.g6.xlarge", "ml.g6e.xlarge", *large):
         expected = roofline.speed("native_dx", roofline.card_of(instance))
         assert cost_speed.of(instance).tokens == pytest.approx(expected, rel=0.01)
 

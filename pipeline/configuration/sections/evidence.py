@@ -28,3 +28,4 @@ class Evidence:
     approval_tag: fields.TagName  # of a version; a deployment job waits for it
     retention_days: _Days  # for so long the files of a raw table's version are kept
     object_lock_days: _Days  # EvidenceLockDays of the stack
+    data_events: bool = Field(True, description="true or false")  # DataEvents of the stack

@@ -11,7 +11,7 @@ from pipeline.configuration.sections import screening
 from pipeline.configuration.sections.strictness import STRICT
 
 HEADING = "risk-factor-heading/2"
-TEMPLATES = (HEADING, "heading-among-four/1", "risk-factor-group/1")
+TEMPLATES = (HEADING, "heading-among-four/1", "risk-factor-group/1", "compare-two-years/1")
 MAX_VCPUS = 16  # what a new account may use at once
 _DECIMALS = 6
 By = Literal["company", "family", "year"]

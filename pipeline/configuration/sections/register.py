@@ -1,5 +1,7 @@
 """The section `register`."""
 
+from typing import Literal
+
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
@@ -13,6 +15,9 @@ class Register:
 
     role_arn: fields.RoleArn  # of the worker
     image: fields.Image
+    compute: Literal["lambda", "ecs", "elsewhere"] = Field(
+        "lambda", description="lambda, ecs or elsewhere"
+    )  # WorkerKind of the stacks
     queue_url: fields.QueueUrl
     databricks_secret_id: fields.SecretId
     databricks_client_id: fields.ClientId | None = Field(

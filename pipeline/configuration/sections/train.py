@@ -28,6 +28,8 @@ class Train:
         ge=60, le=2_592_000, description="whole seconds up to 2592000 (30 days), or null"
     )
     sharding: Literal["auto", "ddp", "fsdp"] = Field(description="auto, ddp or fsdp")
+    # plain: no Triton kernel is started, also not to check it
+    kernels: Literal["auto", "plain"] = Field(default="auto", description="auto or plain")
     # Where live metrics are sent; the train principal may write there. null = nowhere.
     mlflow_experiment: fields.Experiment | None = Field(
         description="/folder/name of an experiment, or null"

@@ -1,5 +1,6 @@
 """CloudFormation in ministack: loaded at its first request, with our EMR Serverless application and
-with the object lock and tags of a bucket, which ministack's S3 has and its CloudFormation lacks.
+with the object lock, encryption and tags of a bucket, which ministack's S3 has and its
+CloudFormation lacks.
 
     load_late(emr)        # once, before the server starts
 
@@ -79,29 +80,58 @@ def _application_provisioner(emr: EmrServerless) -> dict[str, Callable[..., Any]
 
 
 def _with_object_lock(bucket: dict[str, Callable[..., Any]]) -> dict[str, Callable[..., Any]]:
-    """AWS::S3::Bucket of ministack's CloudFormation, with its tags and its object lock."""
+    """AWS::S3::Bucket of ministack's CloudFormation, with tags, encryption and object lock."""
 
     def create(
         logical_id: str, properties: Document, stack_name: str
     ) -> tuple[str, dict[str, str]]:
         name, attributes = bucket["create"](logical_id, properties, stack_name)
-        _lock(name, properties)
-        _tag(name, properties)
+        _complete(name, properties)
         return name, attributes
 
     def update(
         physical_id: str, old: Document, new: Document, stack_name: str
     ) -> tuple[str, dict[str, str]]:
         name, attributes = bucket["update"](physical_id, old, new, stack_name)
-        _lock(name, new)
-        _tag(name, new)
+        _complete(name, new)
         return name, attributes
 
     return bucket | {"create": create, "update": update}
 
 
+def _complete(name: str, properties: Document) -> None:
+    """Give a bucket what ministack's CloudFormation leaves out."""
+    _lock(name, properties)
+    _encrypt(name, properties)
+    _tag(name, properties)
+
+
+def _encrypt(name: str, properties: Document) -> None:
+    """Set a bucket's encryption, which S3 answers as it was set.
+
+    Raises:
+        ValueError: S3 refuses the configuration; the stack fails with its text.
+    """
+    if not (found := properties.get("BucketEncryption")):
+        return
+    from ministack.services import s3
+
+    (rule,) = found["ServerSideEncryptionConfiguration"]
+    members = "".join(
+        f"<{key}>{value}</{key}>" for key, value in rule["ServerSideEncryptionByDefault"].items()
+    )
+    for element in (
+        *("ApplyServerSideEncryptionByDefault", "Rule"),
+        "ServerSideEncryptionConfiguration",
+    ):
+        members = f"<{element}>{members}</{element}>"
+    status, _, body = s3._put_bucket_encryption(name, members.encode())
+    if status not in (200, 204):
+        raise ValueError(f"encryption of {name}: {body.decode()}")
+
+
 def _tag(name: str, properties: Document) -> None:
-    """Give a bucket its tags, which ministack's CloudFormation leaves out too."""
+    """Give a bucket its tags."""
     from ministack.services import s3
 
     if tags := properties.get("Tags"):

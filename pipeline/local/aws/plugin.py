@@ -23,6 +23,7 @@ from pipeline.local.aws.account import Account, Caller
 from pipeline.local.aws.emr_serverless import job_runs
 from pipeline.local.aws.emr_serverless.job_runs import EmrServerless
 from pipeline.local.aws.errors import NotServed, ServiceError
+from pipeline.local.aws.network import served
 from pipeline.local.aws.pipelines.callbacks import Callbacks
 from pipeline.local.aws.pipelines.executions import Executions
 from pipeline.local.aws.pipelines.pipelines import Pipelines
@@ -105,7 +106,9 @@ def install(account: Account) -> Services:
     _check_roots_signature(os.environ["AWS_ACCESS_KEY_ID"])
     _bind_root_to_bucket_policies()
     _complete_condition_keys(account.id)
-    _record(calls.wanted())
+    if (recorded := calls.wanted()) is not None:
+        iam_evaluator.enforce = recorded.around(iam_evaluator.enforce, iam_evaluator.caller_arn)
+    served.complete()
     web_identity.serve(account)
     cloudformation.load_late(services.emr)
     return services
@@ -217,12 +220,6 @@ def _complete_condition_keys(account_id: str) -> None:
 
     iam_actions.s3_service_context = s3_service_context
     iam_evaluator._resolve_condition_key = resolve_condition_key
-
-
-def _record(recorded: calls.Calls | None) -> None:
-    if recorded is not None:
-        caller = iam_evaluator.caller_arn
-        iam_evaluator.enforce = recorded.around(iam_evaluator.enforce, caller)
 
 
 def _answer(

@@ -1,12 +1,14 @@
 """Resource types of `conf/infrastructure` that ministack's CloudFormation lacks, through its own
-services: addresses, NAT gateways and OIDC providers.
+services: addresses, NAT gateways, OIDC providers, trails and the schedules of a rotation.
 
     provisioners._RESOURCE_HANDLERS |= handlers()
 
 No packet passes these gateways: the jobs of the embedded environment are processes on the loopback.
-They show that CloudFormation takes the templates and that their references resolve.
+No event is written to a trail, and no clock starts a rotation. They show that CloudFormation takes
+the templates and that their references resolve.
 """
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -78,7 +80,8 @@ def handlers() -> dict[str, dict[str, Callable[..., Any]]]:
             lambda name: iam._delete_oidc_provider({"OpenIDConnectProviderArn": [name]}),
         ),
     }
-    return {name: each.handler() for name, each in types.items()}
+    own = {"AWS::CloudTrail::Trail": _trail(), "AWS::SecretsManager::RotationSchedule": _rotation()}
+    return {name: each.handler() for name, each in types.items()} | own
 
 
 def _numbered(properties: Document) -> dict[str, list[str]]:
@@ -86,3 +89,77 @@ def _numbered(properties: Document) -> dict[str, list[str]]:
     clients = properties.get("ClientIdList") or []
     numbered = {f"ClientIDList.member.{n}": [each] for n, each in enumerate(clients, 1)}
     return {"Url": [properties["Url"]], **numbered}
+
+
+def _trail() -> dict[str, Callable[..., Any]]:
+    """A trail with its selectors, and whether it writes; `Ref` is its name."""
+    from ministack.services import cloudtrail
+
+    def settings(properties: Document) -> Document:
+        renamed = {"TrailName": "Name", "KMSKeyId": "KmsKeyId"}
+        own = ("IsLogging", "AdvancedEventSelectors", "Tags")
+        return {renamed.get(key, key): each for key, each in properties.items() if key not in own}
+
+    def complete(properties: Document) -> Made:
+        name = properties["TrailName"]
+        selectors = properties["AdvancedEventSelectors"]
+        asked = {"TrailName": name, "AdvancedEventSelectors": selectors}
+        _answer(cloudtrail._put_event_selectors(asked))
+        tags = {"ResourceId": cloudtrail._trail_arn(name), "TagsList": properties.get("Tags") or []}
+        _answer(cloudtrail._add_tags(tags))
+        started = cloudtrail._start_logging if properties["IsLogging"] else cloudtrail._stop_logging
+        _answer(started({"Name": name}))
+        return name, {"Arn": cloudtrail._trail_arn(name)}
+
+    def create(logical_id: str, properties: Document, stack_name: str) -> Made:
+        _answer(cloudtrail._create_trail(settings(properties)))
+        return complete(properties)
+
+    def update(physical_id: str, old: Document, new: Document, stack_name: str) -> Made:
+        _answer(cloudtrail._update_trail(settings(new)))
+        return complete(new)
+
+    def delete(physical_id: str, properties: Document) -> None:
+        cloudtrail._delete_trail({"Name": physical_id})
+
+    return {"create": create, "update": update, "delete": delete}
+
+
+def _rotation() -> dict[str, Callable[..., Any]]:
+    """The schedule of a secret's rotation; `Ref` is the secret's ARN. Nothing is rotated now."""
+    from ministack.services import secretsmanager
+
+    def create(logical_id: str, properties: Document, stack_name: str) -> Made:
+        _, secret = secretsmanager._resolve(properties["SecretId"])
+        if secret is None:
+            raise ValueError(f"{logical_id}: no secret {properties['SecretId']}")
+        if properties.get("RotateImmediatelyOnUpdate", True):
+            raise ValueError(f"{logical_id}: an immediate rotation is not implemented here")
+        secret["RotationLambdaARN"] = properties["RotationLambdaARN"]
+        days = int(properties["RotationRules"]["AutomaticallyAfterDays"])
+        secret["RotationRules"] = {"AutomaticallyAfterDays": days}
+        secret["RotationEnabled"] = True
+        return secret["ARN"], {}
+
+    def update(physical_id: str, old: Document, new: Document, stack_name: str) -> Made:
+        return create(physical_id, new, stack_name)
+
+    def delete(physical_id: str, properties: Document) -> None:
+        _, secret = secretsmanager._resolve(physical_id)
+        if secret is not None:
+            secret["RotationEnabled"] = False
+
+    return {"create": create, "update": update, "delete": delete}
+
+
+def _answer(answered: tuple[int, dict[str, str], bytes]) -> Document:
+    """Return the document of an answer.
+
+    Raises:
+        ValueError: the service refused; the stack fails with its text.
+    """
+    status, _, body = answered
+    if status != 200:
+        raise ValueError(body.decode())
+    document: Document = json.loads(body or b"{}")
+    return document

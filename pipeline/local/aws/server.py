@@ -29,7 +29,7 @@ STOP_GRACE_SECONDS = 120.0  # between SIGTERM and SIGKILL, as SageMaker gives
 # of ministack; ours are added
 SERVED = (
     "s3,iam,sts,kms,secretsmanager,sqs,logs,lambda,dynamodb,cloudformation,"
-    "ec2,ecr,events,sns,monitoring"
+    "ec2,ecr,ecs,events,sns,monitoring,cloudtrail"
 )
 _KEY_ALPHABET = string.ascii_uppercase + "234567"
 

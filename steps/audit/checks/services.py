@@ -154,7 +154,7 @@ def version_tags(case: Case) -> Comparison | Note:
         "eval_loss": str(record.metrics.eval_loss),
         "curated_version": str(record.curated.version),
         "record_sha256": canonical.sha256(case.content),
-        **{f"fp8_{name}": value for name, value in record.fp8.model_dump().items()},
+        **record.fp8.tags,
         **{
             f"file_{number}": f"{sha256}  {path}"
             for number, (path, sha256) in enumerate(sorted((record.model.files or {}).items()), 1)

@@ -18,6 +18,7 @@ from steps.governance.documents.document import (
     require_fields,
 )
 from steps.governance.documents.evaluated import Evaluated
+from steps.governance.documents.precision import Precision
 from steps.governance.documents.reading import Build, Reading
 
 
@@ -45,8 +46,8 @@ class PreparedCounts(Part):
     fault; None means that every optional field could be used. `scrubbed` counts the items of
     personal data that placeholders replaced in the examples, by kind; None means none.
     `headings_by_style` counts the headings of the examples (`steps/prepare/filings/measures.py`).
-    `examples_by_template` counts the examples of both splits; None means that all are of the
-    manifest's one template.
+    `rejected_by_style` those of rejected examples, `families_by_size` families by their examples.
+    `examples_by_template` counts the examples; None: all are of the manifest's one template.
     """
 
     filings_read: Count
@@ -61,6 +62,8 @@ class PreparedCounts(Part):
     ignored_fields: dict[str, Count] | None = None
     scrubbed: dict[str, Count] | None = None
     headings_by_style: dict[str, Count] | None = None
+    rejected_by_style: dict[str, Count] | None = None
+    families_by_size: dict[str, Count] | None = None
     examples_by_template: dict[str, Count] | None = None
 
 
@@ -128,15 +131,6 @@ class BaseModelFiles(Part):
     revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
     mirror_sha256: Sha256
     licence: str | None = None
-
-
-class Precision(Part):
-    """The requested precision and the one that ran, so that a fallback to bf16 is visible."""
-
-    requested: str
-    effective: str
-    dtype: str
-    device: str
 
 
 class TrainingMetrics(Part):

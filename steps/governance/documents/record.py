@@ -24,11 +24,11 @@ from steps.governance.documents.document import (
 )
 from steps.governance.documents.manifest import (
     BaseModelFiles,
-    Precision,
     TableVersion,
     TrainingData,
     TrainingMetrics,
 )
+from steps.governance.documents.precision import Precision
 from steps.governance.documents.reading import Build, Reading
 
 # Tag of a version that has a record and no alias: Register gave up before the alias was set, and

@@ -62,13 +62,34 @@ def _data(found: OfRun) -> list[Section]:
     ]
     blocks: list[Block] = [table((), [(name, str(value)) for name, value in funnel], numbers=[1])]
     reasons = sorted(counts["rejected_by_reason"].items(), key=lambda each: -each[1])
-    for heading, every in (
-        ("rejected for", reasons),
-        ("headings set as", (counts.get("headings_by_style") or {}).items()),
-    ):
-        if rows := [(name.replace("_", " "), str(value)) for name, value in every]:
-            blocks.append(table((heading, "number"), rows, numbers=[1]))
-    return [Section(title="Data", blocks=blocks)]
+    rows = [(name.replace("_", " "), str(value)) for name, value in reasons]
+    if rows:
+        blocks.append(table(("rejected for", "number"), rows, numbers=[1]))
+    return [Section(title="Data", blocks=[*blocks, *_styles(counts), *_families(counts)])]
+
+
+def _styles(counts: Document) -> list[Block]:
+    """Return kept and rejected examples by how their headings are set."""
+    kept, rejected = (counts.get(f"{name}_by_style") or {} for name in ("headings", "rejected"))
+    rows = [
+        (style.replace("_", " "), *(str(side.get(style, 0)) for side in (kept, rejected)))
+        for style in dict.fromkeys((*kept, *rejected))
+    ]
+    if rows and not rejected:  # a manifest of an earlier build lacks them
+        return [table(("headings set as", "kept"), [row[:2] for row in rows], numbers=[1])]
+    head = ("headings set as", "kept", "rejected")
+    return [table(head, rows, numbers=[1, 2])] if rows else []
+
+
+def _families(counts: Document) -> list[Block]:
+    """Return how many families of risk factors have so many examples."""
+    sizes = (counts.get("families_by_size") or {}).items()
+    rows = [(size, str(number)) for size, number in sorted(sizes, key=lambda each: _size(each[0]))]
+    return [table(("examples of a family", "families"), rows, numbers=[1])] if rows else []
+
+
+def _size(words: str) -> int:
+    return int(words.split()[0])
 
 
 def _lengths(report: Document) -> list[Section]:
@@ -186,7 +207,10 @@ def _machine(found: OfRun) -> list[Section]:
     report = found.report or {}
     memory = [each["memory_gib"] for each in report.get("curve", []) if "memory_gib" in each]
     precision = (found.trained or {}).get("fp8", {})
-    rows = [(f"precision: {name}", str(value)) for name, value in precision.items()]
+    rows = [
+        (f"precision: {name}", str(value)) for name, value in precision.items() if name != "choice"
+    ]
+    rows += _choice(precision.get("choice") or {})
     rows += [("peak memory", f"{max(memory):.2f} GiB")] if memory else []
     rows += [
         (f"seconds to {name.replace('_', ' ')}", run_numbers.brief(value))
@@ -194,6 +218,16 @@ def _machine(found: OfRun) -> list[Section]:
     ]
     title = "Precision, memory and time"
     return [Section(title=title, blocks=[table((), rows)])] if rows else []
+
+
+def _choice(choice: Document) -> list[tuple[str, str]]:
+    """Return why `auto` chose the precision, and what it measured of each mode."""
+    rows = [("precision: why", choice["reason"])] if choice.get("reason") else []
+    for tried in choice.get("tried", []):
+        speed = tried.get("tokens_per_second")
+        found = tried.get("fault", "") if speed is None else f"{speed:,.0f} tokens/s"
+        rows.append((f"measured: {tried['mode']}", found))
+    return rows
 
 
 def _lineage(found: OfRun) -> list[Section]:

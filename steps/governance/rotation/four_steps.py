@@ -108,11 +108,23 @@ class Rotation:
             )
 
     def _test(self, secret_id: str, token: str) -> None:
-        self.tried(self._document(secret_id, PENDING))
+        """Sign in with the new secret.
+
+        Who makes a schedule without a rotation gets this step alone, with an empty version, as a
+        test of the function: then the secret in use is tried, if there is one.
+        """
+        document = self._document(secret_id, PENDING) or self._document(secret_id, CURRENT)
+        if document:
+            self.tried(document)
 
     def _finish(self, secret_id: str, token: str) -> None:
         stages = self._stages(secret_id)
         if stages.get(CURRENT) != token:
+            if not self._is_pending(secret_id, token):
+                raise IdentityRefused(
+                    f"the new version of {secret_id} has no value: it does not become the current",
+                    do="start the rotation again",
+                )
             self.store.update_secret_version_stage(
                 SecretId=secret_id,
                 VersionStage=CURRENT,

@@ -41,7 +41,7 @@ from steps.prepare.delta.store import Commit, Content, Place, Rows, Rule, user_m
 from steps.prepare.delta.tables import existing, opened, paths, storage
 from steps.prepare.delta.target_columns import require_frame
 from steps.prepare.schemas import TableSchema
-from steps.prepare.session import translated
+from steps.prepare.session import at_most, translated
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -175,8 +175,9 @@ class DeltaRsStore:
         return () if table is None else declarations.checked(place, schema, declarations.of(table))
 
     def _map(self, count: int, task: data_files.Task, schema: pa.Schema) -> "DataFrame":
-        """Return the rows that `task` makes of the numbers 0 to count-1, one per Spark task."""
-        return map_in_arrow(self._spark.range(0, count, 1, max(count, 1)), task, schema)
+        """Return the rows that `task` makes of the numbers 0 to count-1."""
+        numbers = self._spark.range(0, count, 1, at_most(max(count, 1)))
+        return map_in_arrow(numbers, task, schema)
 
     def _stage(self, frame: "DataFrame", place: Place, content: Content) -> tuple[FileEntry, ...]:
         """Write the data files, which no reader sees before the commit."""

@@ -23,7 +23,7 @@ from steps.governance.errors import IntegrityError
 from steps.prepare.arrow_tasks import map_in_arrow
 from steps.prepare.delta.data_files import Batches, Task, file_system
 from steps.prepare.delta.store import Place
-from steps.prepare.session import translated
+from steps.prepare.session import at_most, translated
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -38,7 +38,6 @@ _SCHEMA = pa.schema(
 )
 _BUFFER_BYTES = 1 << 20
 _SETTLED_NS = 300 * 10**9  # a file that was changed later than this before the job may change again
-# Sail runs all tasks of an action at once, and each holds some MB of a file
 _FEWEST_TASKS, _FILES_IN_A_TASK = 16, 100
 
 
@@ -98,7 +97,7 @@ def _seen(
     """Return size, sha256 and time of change of each file."""
     if not paths:
         return []
-    tasks = min(len(paths), max(_FEWEST_TASKS, len(paths) // _FILES_IN_A_TASK))
+    tasks = at_most(min(len(paths), max(_FEWEST_TASKS, len(paths) // _FILES_IN_A_TASK)))
     task = _looking(place.location, place.access.storage_options(), paths, known)
     with translated(f"hash the data files of table {place.name}"):
         rows = map_in_arrow(spark.range(0, len(paths), 1, tasks), task, _SCHEMA).collect()

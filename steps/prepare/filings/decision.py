@@ -1,24 +1,26 @@
 """Reject duplicates across all rows, by their keys: dates, names and digests, never the text.
 
-    rows = decided(staged.read)            # exact duplicates
-    rows = linked(rows, links)             # near duplicates and families (steps.prepare.repeats)
-    rows = final(rows, split)              # the split, and what train has already
-    kept(rows), rejected(rows, …)
+    for rows in decided(staged.read, rounds): …     # the exact duplicates are rejected
+    kept(rows), rejected(rows, …)                   # of the final rows (steps.prepare.verdict)
 
-Nothing is read before an action. Every window has a total order, so every engine rejects the same
+Every window has a total order, so every engine rejects the same
 one of two equal rows: the later. A row that cannot repeat another has a unique key, so that no
 window gets all rejected rows in one partition. Windows see keys only, and what they find is joined
 with the rows as the left side: the one that Sail holds in memory, while the other streams past.
 """
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+import pyarrow as pa
 
 from steps.prepare.filings import examination, examples
-from steps.prepare.filings.judge import EXAMPLE, FILING
+from steps.prepare.filings.judge import EXAMPLE, FILING, SCHEMA
 from steps.prepare.filings.measures import MEASURES
-from steps.prepare.filings.split import EVAL, TRAIN, Split
+from steps.prepare.rounds.rounds import Rounds
+from steps.prepare.rounds.shards import WHOLE, Shard
 from steps.prepare.schemas import PARTITION, REJECTED, files_for
+from steps.prepare.session import at_most
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, WindowSpec
@@ -30,39 +32,85 @@ ANSWER_IN_TRAIN = "answer_in_train"
 _ROW = (
     "kind", "source_filing", "cik", "company", "filing_type", "filing_date", "reason", "detail",
     "ignored", "filing_id", "raw_sha256", "fingerprint", "year", "example_id", "heading_key",
-    "rank", *MEASURES,
+    "rank", "compares", *MEASURES,
 )  # fmt: skip
 DECIDED = (*_ROW, "row")  # the columns of decided rows
 _VERDICT = ("reason", "detail")
+_OTHERS = tuple(name for name in _ROW if name not in _VERDICT)
+VERDICT = pa.schema([("row", pa.int64()), *((name, pa.string()) for name in _VERDICT)])
 # What repeats are found by, of the rows of each kind.
 KEYS = {
     FILING: (*_VERDICT, "filing_date", "source_filing", "cik", "filing_key", "filing_id",
              "section_sha256"),
     EXAMPLE: (*_VERDICT, "filing_date", "source_filing", "filing_key", "example_id", "text_sha256"),
 }  # fmt: skip
+# Of an example, and what equal texts share.
+_KEYED = pa.schema([*(SCHEMA.field(name) for name in KEYS[EXAMPLE]), ("equals", pa.string()),
+                    ("row", pa.int64())])  # fmt: skip
 
 
-def decided(read: Callable[[str, Sequence[str]], "DataFrame"]) -> "DataFrame":
-    """Return all filings with their rejection reason, and the risk factors of the kept ones.
+class Read(Protocol):
+    """Returns rows of a kind with these columns and `row` (`steps.prepare.delta.staging`)."""
 
-    `read` returns the rows of a kind with these columns (`steps.prepare.delta.staging`).
-    """
-    from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
+    def __call__(self, kind: str, columns: Sequence[str], shard: Shard = WHOLE, /) -> "DataFrame":
+        """Return the frame."""
 
-    judged = read(FILING, KEYS[FILING])
+
+def decided(read: Read, rounds: Rounds) -> "Iterator[DataFrame]":
+    """Yield all filings with their rejection reason, and the risk factors of the kept ones."""
+    filings = _judged(read)
+    equal = rounds.by("equals", [_keyed(filings, read)], _KEYED, kind="keyed")
+    once = rounds.by_row("row", map(_once, equal), VERDICT, kind="once")
+    for shard, verdicts in zip(rounds.shards, once, strict=True):
+        rows = _whole(verdicts, read(EXAMPLE, _OTHERS, shard))
+        if shard.number == 0:
+            rows = _whole(filings, read(FILING, _OTHERS)).unionByName(rows)
+        yield rows
+
+
+def _judged(read: Read) -> "DataFrame":
+    """Return the keys of all filings, with the reason of those that repeat an earlier one."""
+    rows = read(FILING, KEYS[FILING])
     for key, reason in (
         ("filing_id", examination.DUPLICATE_FILING),
         ("section_sha256", examination.DUPLICATE_SECTION),
     ):
-        judged = _without_repeated_filings(judged, key=key, reason=reason)
-    kept = judged.where(F.col("reason").isNull()).select("filing_key").distinct()
-    once = _without_repeated_examples(kept.join(read(EXAMPLE, KEYS[EXAMPLE]), "filing_key"))
-    others = [name for name in _ROW if name not in _VERDICT]
-    both = [
-        verdicts.select("row", *_VERDICT).join(read(kind, others), "row").select(*DECIDED)
-        for kind, verdicts in ((FILING, judged), (EXAMPLE, once))
-    ]
-    return both[0].unionByName(both[1])
+        rows = _without_repeated_filings(rows, key=key, reason=reason)
+    return rows
+
+
+def _keyed(filings: "DataFrame", read: Read) -> "DataFrame":
+    """Return the keys of the examples of kept filings; rows of one `equals` have equal texts."""
+    from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
+
+    kept = filings.where(F.col("reason").isNull()).select("filing_key").distinct()
+    of_kept = kept.join(read(EXAMPLE, KEYS[EXAMPLE]), "filing_key")
+    return of_kept.withColumn("equals", _equals(_good(), "text_sha256", "example_id"))
+
+
+def _once(examples_of_kept: "DataFrame") -> "DataFrame":
+    """Return `VERDICT` of examples; those that repeat the text of an earlier one are rejected.
+
+    A filing that was loaded twice has the same examples twice, with the same ids: one of each is
+    kept, the other is left out.
+    """
+    from pyspark.sql import Window
+    from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
+
+    equals = Window.partitionBy("equals").orderBy("filing_date", "source_filing", "example_id")
+    copy = F.coalesce(F.lag("example_id").over(equals) == F.col("example_id"), F.lit(False))
+    marked = _rejected(
+        examples_of_kept.withColumn("_copy", copy),
+        _good() & (F.row_number().over(equals) > 1),
+        examples.DUPLICATE_EXAMPLE,
+        F.first("example_id").over(equals),
+    )
+    return marked.where(~F.col("_copy")).select(*VERDICT.names)
+
+
+def _whole(verdicts: "DataFrame", others: "DataFrame") -> "DataFrame":
+    """Return decided rows: the verdicts, and the other columns of the same rows."""
+    return verdicts.select(*VERDICT.names).join(others, "row").select(*DECIDED)
 
 
 def usable() -> "Column":
@@ -70,64 +118,6 @@ def usable() -> "Column":
     from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
 
     return (F.col("kind") == EXAMPLE) & F.col("reason").isNull()
-
-
-def linked(rows: "DataFrame", links: "DataFrame", names: "DataFrame") -> "DataFrame":
-    """Return decided rows with `family_id`, near duplicates rejected.
-
-    Args:
-        rows: the decided rows.
-        links: one row for each example with a link (`steps.prepare.repeats.links`).
-        names: `kind`, `row` and `example_id` of all decided rows.
-    """
-    from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
-
-    found = links.withColumnRenamed("row", "_key")
-    rows = found.join(rows.withColumn("_key", _or_none(usable(), F.col("row"))), "_key", "right")
-    first = names.where(F.col("kind") == EXAMPLE).select(
-        F.col("row").alias("_near"), F.col("example_id").alias("near_id")
-    )
-    near = usable() & F.col("near_row").isNotNull()
-    named = links.where(F.col("near_row").isNotNull()).select(F.col("near_row").alias("_near"))
-    first = named.distinct().join(first, "_near")
-    rows = first.join(rows.withColumn("_near", _or_none(near, F.col("near_row"))), "_near", "right")
-    family = F.lpad(F.lower(F.hex(F.coalesce("family_rank", "rank"))), 16, "0")
-    marked = rows.withColumn("family_id", F.when(usable(), family))
-    return _reasoned(marked, near, NEAR_DUPLICATE, "similar to", F.col("near_id")).select(
-        *DECIDED, "family_id"
-    )
-
-
-def _or_none(test: "Column", number: "Column") -> "Column":
-    """Return a row's number to look up, else one that no row has: nulls would share one task."""
-    from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
-
-    return F.when(test, number).otherwise(-1 - F.col("row"))
-
-
-def final(rows: "DataFrame", split: Split) -> "DataFrame":
-    """Return linked rows with the `split` of the usable examples.
-
-    Examples of eval are rejected if train has their family, or a risk factor with their heading.
-    """
-    from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
-
-    rows = rows.withColumn("split", F.when(usable(), split.column()))
-    for key, reason, detail in (
-        ("family_id", FAMILY_IN_TRAIN, "same family as"),
-        ("heading_key", ANSWER_IN_TRAIN, "same heading as"),
-    ):
-        if key == "family_id" and not split.cuts_families:
-            continue
-        there = rows.where(usable() & (F.col("split") == TRAIN))
-        first = there.groupBy(F.col(key).alias("_own")).agg(F.min("example_id").alias("_first"))
-        asked = usable() & (F.col("split") == EVAL)
-        own = F.when(asked, F.col(key).cast("string")).otherwise(F.concat(F.lit("-"), "row"))
-        first = first.withColumn("_own", F.col("_own").cast("string"))
-        rows = first.join(rows.withColumn("_own", own), "_own", "right")
-        taught = asked & F.col("_first").isNotNull()
-        rows = _reasoned(rows, taught, reason, detail, F.col("_first")).drop("_own", "_first")
-    return rows.withColumn("split", F.when(usable(), F.col("split")))
 
 
 def kept(rows: "DataFrame") -> "DataFrame":
@@ -148,7 +138,7 @@ def rejected(rows: "DataFrame", *, execution_id: str, count: int) -> "DataFrame"
 
     dropped = rows.where(F.col("reason").isNotNull()).withColumn(PARTITION, F.lit(execution_id))
     spread = [name for name in REJECTED.names if name != PARTITION]
-    return dropped.select(*REJECTED.names).repartition(files_for(count), *spread)
+    return dropped.select(*REJECTED.names).repartition(at_most(files_for(count)), *spread)
 
 
 def quarantined(rows: "DataFrame") -> "DataFrame":
@@ -158,7 +148,7 @@ def quarantined(rows: "DataFrame") -> "DataFrame":
     """
     from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
 
-    return _reasoned(rows, usable(), CONTRACT_BROKEN, "sha256", F.col("fingerprint"))
+    return reasoned(rows, usable(), CONTRACT_BROKEN, "sha256", F.col("fingerprint"))
 
 
 def _without_repeated_filings(filings: "DataFrame", *, key: str, reason: str) -> "DataFrame":
@@ -171,45 +161,36 @@ def _without_repeated_filings(filings: "DataFrame", *, key: str, reason: str) ->
     return _rejected(filings, good & (F.row_number().over(equals) > 1), reason, first)
 
 
-def _without_repeated_examples(of_kept: "DataFrame") -> "DataFrame":
-    """Reject usable examples that repeat the text of an earlier one.
-
-    A filing that was loaded twice has the same examples twice, with the same ids: one of each is
-    kept, the other is left out.
-    """
-    from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
-
-    good = F.col("reason").isNull()
-    equals = _window(good, "text_sha256", "example_id")
-    equals = equals.orderBy("filing_date", "source_filing", "example_id")
-    copy = F.coalesce(F.lag("example_id").over(equals) == F.col("example_id"), F.lit(False))
-    marked = _rejected(
-        of_kept.withColumn("_copy", copy),
-        good & (F.row_number().over(equals) > 1),
-        examples.DUPLICATE_EXAMPLE,
-        F.first("example_id").over(equals),
-    )
-    return marked.where(~F.col("_copy")).drop("_copy")
-
-
 def _window(good: "Column", key: str, own: str) -> "WindowSpec":
     """Return a window of the good rows with an equal key; any other row has its own."""
     from pyspark.sql import Window
+
+    return Window.partitionBy(_equals(good, key, own))
+
+
+def _good() -> "Column":
     from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
 
-    value = F.when(good, F.col(key).cast("string")).otherwise(F.col(own).cast("string"))
-    return Window.partitionBy(good, value)
+    return F.col("reason").isNull()
+
+
+def _equals(good: "Column", key: str, own: str) -> "Column":
+    """Return the key of a good row; any other row has a separate one."""
+    from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
+
+    value = F.when(good, F.col(key)).otherwise(F.col(own).cast("string"))
+    return F.concat(F.when(good, "+").otherwise("-"), value)
 
 
 def _rejected(rows: "DataFrame", repeats: "Column", reason: str, first: "Column") -> "DataFrame":
     marked = rows.withColumns({"_repeats": repeats, "_first": first})
     from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
 
-    found = _reasoned(marked, F.col("_repeats"), reason, "same as", F.col("_first"))
+    found = reasoned(marked, F.col("_repeats"), reason, "same as", F.col("_first"))
     return found.drop("_repeats", "_first")
 
 
-def _reasoned(
+def reasoned(
     rows: "DataFrame", test: "Column", reason: str, words: str, of: "Column"
 ) -> "DataFrame":
     """Return the rows with reason and detail where `test` holds; both are read before."""

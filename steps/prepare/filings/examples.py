@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from steps.prepare.filings.tasks import INSTRUCTIONS, asked
-from steps.prepare.task_mix import HEADING, ONLY_HEADINGS, Mix
+from steps.prepare.task_mix import COMPARE, HEADING, ONLY_HEADINGS, Mix
 from steps.prepare.text.characters import LOST
 
 TEMPLATE = HEADING
@@ -64,6 +64,9 @@ SCHEMA = pa.schema(
         ("heading_key", pa.int64()),
         # Its order among all: the filing's day, then a digest of filing and position.
         ("rank", pa.int64()),
+        # Whether two years are to be compared, and where in the prompt the body begins.
+        ("compares", pa.int32()),
+        ("text_at", pa.int32()),
     ]
 )
 _OF_THE_FILING = (
@@ -95,6 +98,8 @@ class _Made(NamedTuple):
     body_words: bytes | None = None
     heading_key: int | None = None
     rank: int | None = None
+    compares: int | None = None
+    text_at: int | None = None
 
 
 def write(batch: pa.RecordBatch, mix: Mix = ONLY_HEADINGS, *, seed: int = 0) -> pa.RecordBatch:
@@ -151,10 +156,13 @@ def _example(filing: dict[str, Any], position: int, drawn: str) -> _Made:
     before, answer = found or ("", heading)
     reason = _reason(heading, shown)
     name = example_id(identity, position, template)
+    asked_for = prompt(filing, f"{before}\n\n{shown}" if before else shown, template)
     return _Made(
         example_id=name,
         system=SYSTEM,
-        prompt=prompt(filing, f"{before}\n\n{shown}" if before else shown, template),
+        prompt=asked_for,
+        compares=int(drawn == COMPARE),
+        text_at=len(asked_for) - len(shown),
         completion=answer,
         template=template,
         text_sha256=_sha256(of_heading, of_body),

@@ -23,6 +23,7 @@ class Group:
     sha256: str
     filings: tuple[str, ...] = ()
     split: str | None = None  # of kept examples
+    styles: str = ""  # how many headings of each style, with commas between
 
     def members(self) -> Iterator[tuple[str, str, int]]:
         """Yield of each filing with examples: its identity, the sha256 of its text, its examples.

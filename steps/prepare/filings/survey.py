@@ -1,33 +1,20 @@
-"""Count and hash all rows before anything is committed: kept, rejected, and why.
+"""Counts and digests of all rows before anything is committed: kept, rejected, and why.
 
-The digest is of rows, not of files: the sha256 over the sorted sha256 of rows, per filing, then per
-company. So it is the same on every engine, and two runs of one execution can be compared although
-their files may differ. No task gathers the rows of a company: only those of a filing, or a 256th of
-a company's rejected rows.
+found = Survey(groups)      # as `steps.prepare.verdict.surveyed` counts them on Spark
+check(found, rows=320)
 """
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from steps.governance.documents import canonical
 from steps.governance.documents.manifest import PreparedCounts
 from steps.governance.errors import GovernanceError, IntegrityError
-from steps.prepare.filings import decision, groups, measures, split
-from steps.prepare.filings.examination import INVALID, NOT_UTF8
+from steps.prepare.filings import measures, split
 from steps.prepare.filings.field_faults import IGNORED_SEPARATOR
 from steps.prepare.filings.groups import Group
-from steps.prepare.filings.judge import EXAMPLE, FILING, GIVEN, NULL, SEPARATOR
-from steps.prepare.schemas import REJECTED
-
-if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame
-
-# The details of these reasons are the same for many filings and quote no filing.
-_DETAILED = (INVALID, NOT_UTF8)
-_FILING = ("filing_id", "raw_sha256")
-_GROUP = ("kind", "cik", "reason", "split", "remark")
+from steps.prepare.filings.judge import EXAMPLE, FILING
 
 
 @dataclass(frozen=True)
@@ -74,12 +61,23 @@ class Survey:
             ignored_fields=self.ignored_fields(unusable) or None,
             scrubbed=self.measured.scrubbed or None,
             headings_by_style=self.measured.styles or None,
+            rejected_by_style=self.rejected_styles or None,
         )
 
     @property
     def measured(self) -> measures.Measured:
         """Lengths, years and scrubbed personal data of the kept examples."""
         return measures.totals(line for group in self.giving for line in group.measured())
+
+    @property
+    def rejected_styles(self) -> dict[str, int]:
+        """How many rejected examples have a heading of each style, without the styles at 0."""
+        found = Counter[str]()
+        for group in self._of(EXAMPLE, kept=False):
+            numbers = group.styles.split(",") if group.styles else ()
+            for style, number in zip(measures.STYLES, numbers, strict=False):
+                found[style] += int(number)
+        return {style: found[style] for style in measures.STYLES if found[style]}
 
     @property
     def reasons(self) -> Counter[str]:
@@ -145,55 +143,6 @@ class Survey:
         ]
 
 
-def survey(rows: "DataFrame") -> Survey:
-    """Count and fingerprint the final rows, in one Spark action over their keys.
-
-    The rows are grouped by filing first, then by company, on the executors. Only identities,
-    digests and counts come to the driver.
-    """
-    from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
-
-    kept_example = decision.usable()
-    remark = F.when(F.col("reason").isin(*_DETAILED), F.col("detail")).when(
-        F.col("reason").isNull(), F.col("ignored")
-    )
-    of_kept = F.sha2(F.concat_ws(SEPARATOR, "fingerprint", "family_id"), 256)
-    prints = F.when(kept_example, of_kept).otherwise(_of_rejected())
-    filing = [F.when(kept_example, F.col(name)).alias(name) for name in _FILING]
-    small = (*_FILING, "share")
-    by_filing = (
-        rows.select(
-            *("kind", "cik", "reason", "split", "year", *measures.MEASURES),
-            remark.alias("remark"),
-            prints.alias("print"),
-            *filing,
-        )
-        .withColumn("share", F.when(F.col("filing_id").isNull(), F.substring("print", 1, 2)))
-        .groupBy(*_GROUP, *small)
-        .agg(F.count(F.lit(1)).alias("rows"), _digest("print").alias("prints"), *measures.sums())
-    )
-    member = F.concat_ws(
-        groups.SEPARATOR, *_FILING, F.col("rows").cast("string"), *measures.texts()
-    )
-    grouped = by_filing.groupBy(*_GROUP).agg(
-        F.sum("rows").alias("rows"),
-        _digest("prints").alias("sha256"),
-        F.collect_list(F.when(F.col("filing_id").isNotNull(), member)).alias("filings"),
-    )
-    found = (
-        Group(**row.asDict() | {"filings": tuple(sorted(row["filings"]))})
-        for row in grouped.collect()
-    )
-    return Survey(tuple(sorted(found, key=_order)))
-
-
-def _digest(column: str) -> "Column":
-    """sha256 of all digests of a group, in order."""
-    from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
-
-    return F.sha2(F.array_join(F.array_sort(F.collect_list(column)), ""), 256)
-
-
 def check(found: Survey, *, rows: int | None) -> None:
     """Refuse an empty table, or another number of rows than the log has.
 
@@ -220,15 +169,3 @@ def check(found: Survey, *, rows: int | None) -> None:
             got="0 rows",
             do="load filings, or choose another RawTableVersion",
         )
-
-
-def _order(group: Group) -> tuple[str, ...]:
-    return tuple(getattr(group, name) or "" for name in _GROUP)
-
-
-def _of_rejected() -> "Column":
-    """sha256 of a row as the rejected table will hold it; null and empty text differ."""
-    from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
-
-    texts = [F.coalesce(F.col(name), F.lit(NULL)) for name in REJECTED.names if name not in GIVEN]
-    return F.sha2(F.concat_ws(SEPARATOR, *texts), 256)

@@ -3,20 +3,17 @@
     asked(GROUP, filing, factors, position)      # Asked(instruction, text, answer), or None
 
 An answer is text of the filing: the risk factor's own heading, or the title of the group that it is
-in. Where the filing lacks such text, `asked` returns None. A change of words needs
+in. Where the filing lacks such text, `asked` returns None, and always for `COMPARE`, whose
+examples have text of two filings (`steps.prepare.filings.comparison`). A change of words needs
 another version of the template in `steps.prepare.task_mix`.
 """
 
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from steps.prepare.session import translated
-from steps.prepare.task_mix import AMONG_FOUR, GROUP, HEADING
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+from steps.prepare.task_mix import AMONG_FOUR, COMPARE, GROUP, HEADING
 
 INSTRUCTIONS = {
     HEADING: (
@@ -31,6 +28,11 @@ INSTRUCTIONS = {
     GROUP: (
         "Below is one risk factor from the {form} of {company} for {year}, with its heading. "
         "Name the group of risk factors that the company lists it in, word for word."
+    ),
+    COMPARE: (
+        "Below is one risk factor of {company} from the {form} for {before}, then the same risk "
+        "factor from the {form} for {year}. Answer with the sentences of the second text that the "
+        "first one does not have, word for word, one to a line."
     ),
 }
 _OTHERS = 3
@@ -66,6 +68,8 @@ def asked(template: str, identity: str, factors: Sequence[Factor], position: int
         usable = title and len(title) <= _LONGEST_TITLE and _RISKS.search(title)
         known = usable and _letters(title or "") in _letters(heading)
         return Asked(heading, title) if title and usable and not known else None
+    if template == COMPARE:
+        return None
     others = _others(identity, factors, position)
     if len(others) < _OTHERS:
         return None
@@ -96,10 +100,3 @@ def _rank(identity: str, position: int, heading: str | None) -> str:
 
 def _letters(text: str) -> str:
     return _LETTERS.sub("", text.casefold())
-
-
-def counted(rows: "DataFrame") -> dict[str, int]:
-    """Return the number of rows with each `template`, by name."""
-    with translated("count the examples of each template"):
-        found = rows.groupBy("template").count().collect()
-    return {row["template"]: row["count"] for row in sorted(found, key=lambda row: row["template"])}

@@ -1,6 +1,6 @@
 """The overlap of eval with train: the share of eval's 13-word n-grams that train has too.
 
-    share(kept.join(grams, "row"))      # split, grams -> 0.0 … 1.0
+    share([kept.join(grams, "row")], rounds)      # split, grams -> 0.0 … 1.0
 
 One of 16 n-grams counts, chosen by its hash, the same in both splits; so the share is an estimate
 from about 20 n-grams an example, of which 8 bytes each are shuffled.
@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from steps.prepare.arrow_tasks import map_in_arrow
+from steps.prepare.rounds.rounds import Rounds
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -21,17 +22,23 @@ TRAIN, EVAL = "train", "eval"
 _SIDES = pa.schema([("gram", pa.int64()), (TRAIN, pa.int32()), (EVAL, pa.int32())])
 
 
-def share(rows: "DataFrame") -> float:
-    """Return the share, to six digits; 0 if eval has no n-gram. One Spark action."""
+def share(frames: "Iterable[DataFrame]", rounds: Rounds) -> float:
+    """Return the share, to six digits; 0 if eval has no n-gram."""
+    sides = (map_in_arrow(rows.select("split", "grams"), _sides, _SIDES) for rows in frames)
+    found = [_counted(rows) for rows in rounds.by("gram", sides, _SIDES, kind="grams")]
+    return round(sum(shared for _, shared in found) / max(sum(all_ for all_, _ in found), 1), 6)
+
+
+def _counted(sides: "DataFrame") -> tuple[int, int]:
+    """Return how many n-grams eval has, and how many of them train has too."""
     from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
 
-    sides = map_in_arrow(rows.select("split", "grams"), _sides, _SIDES)
     once = sides.groupBy("gram").agg(*(F.max(name).alias(name) for name in (TRAIN, EVAL)))
     found = once.where(F.col(EVAL) == 1).agg(
         F.count(F.lit(1)).alias("all"), F.sum(TRAIN).alias("shared")
     )
     row = found.collect()[0]
-    return round(int(row["shared"] or 0) / max(int(row["all"]), 1), 6)
+    return int(row["all"]), int(row["shared"] or 0)
 
 
 def _sides(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -1,4 +1,6 @@
-"""Find a paragraph's first sentence, behind abbreviations that end none."""
+"""Find a paragraph's sentences, behind abbreviations that end none."""
+
+import re
 
 import polars as pl
 
@@ -11,6 +13,15 @@ _ABBREVIATION = (
 _HELD = "\x00"
 SEARCHED = 900  # characters; no first sentence is longer
 _FIRST_SENTENCE = r"^(.{3,}?[.!?:][\"'”’)]*)\s+[A-Z0-9“\"‘(•]"
+_HELD_IN_PYTHON = re.compile(_ABBREVIATION)
+_NEXT = re.compile(r"(?<=[.!?:])([\"'”’)]*)\s+(?=[A-Z0-9“\"‘(•])|\n+")
+
+
+def sentences(text: str) -> list[str]:
+    """Return the sentences of a text, and lines, each without the space around it."""
+    held = _HELD_IN_PYTHON.sub(rf"\1{_HELD} ", text)
+    found = _NEXT.sub(r"\1\n", held).replace(_HELD, ".").split("\n")
+    return [each.strip() for each in found if each.strip()]
 
 
 def first_sentence() -> pl.Expr:

@@ -22,10 +22,12 @@ _EFA = frozenset(
     | {"ml.g6e.8xlarge", "ml.g6e.12xlarge", "ml.g6e.16xlarge", "ml.g6e.24xlarge", "ml.g6e.48xlarge"}
     | {"ml.p4d.24xlarge", "ml.p4de.24xlarge"}
     | {"ml.p5.48xlarge", "ml.p5e.48xlarge", "ml.p5en.48xlarge"}
+    | {"ml.g7e.8xlarge", "ml.g7e.12xlarge", "ml.g7e.24xlarge", "ml.g7e.48xlarge"}
+    | {"ml.p6-b200.48xlarge", "ml.p6-b300.48xlarge"}
 )
 # Prefixes of instance types with GPUDirect RDMA: EFA reads GPU memory directly. g5 does not support
 # it, and requesting it there ends the job at its first collective operation. [unverified]
-_DEVICE_RDMA = ("ml.p4d.", "ml.p4de.", "ml.p5.", "ml.p5e.", "ml.p5en.")
+_DEVICE_RDMA = ("ml.p4d.", "ml.p4de.", "ml.p5.", "ml.p5e.", "ml.p5en.", "ml.p6-b")
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ starts `python -m steps.train` once per GPU, forwards SIGTERM, and waits.
 benchmarks.
 """
 
+import logging
 import os
 import re
 import signal
@@ -20,11 +21,13 @@ from pathlib import Path
 from typing import Any
 
 from steps.governance.errors import UsageError
-from steps.train.distributed import cluster, worker_endings
+from steps.train.distributed import cluster, shrinking, worker_endings
 from steps.train.distributed.cluster import Cluster
 from steps.train.distributed.worker_endings import Ending
 from steps.train.paths import Paths
 from steps.train.stopping import EXIT_CODE
+
+log = logging.getLogger(__name__)
 
 WORKERS = "GOVERNED_FINETUNE_WORKERS"
 # SageMaker kills a container 120 s after SIGTERM. torchrun's default would kill the workers after
@@ -48,10 +51,17 @@ def run_workers(paths: Paths) -> Ending | None:
     workers = _workers(os.environ)
     if workers == 1 and len(hosts.hosts) == 1:
         return None
-    with tempfile.TemporaryDirectory(prefix="endings-") as folder:
-        variables = cluster.environment(hosts) | _threads(workers) | {worker_endings.FOLDER: folder}
-        with _environment(variables):
-            return _run(hosts, workers, Path(folder))
+    variables = cluster.environment(hosts) | _threads(workers)
+    smaller = 0
+    while True:
+        with tempfile.TemporaryDirectory(prefix="endings-") as folder:
+            given = {worker_endings.FOLDER: folder} | shrinking.environment(smaller)
+            with _environment(variables | given):
+                ending = _run(hosts, workers, Path(folder))
+        if not ending.shrinks or len(hosts.hosts) > 1:
+            return ending
+        smaller += 1
+        log.warning("out of memory: all %d workers start again with smaller passes", workers)
 
 
 @contextmanager

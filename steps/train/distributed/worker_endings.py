@@ -25,14 +25,16 @@ class Ending:
         exit_code: of its process.
         reason: the error message; empty for exit codes 0 and 143, which need none.
         at: nanoseconds since 1970, by this host's clock.
+        shrinks: whether all workers may start again with smaller passes (shrinking.py).
     """
 
     exit_code: int
     reason: str = ""
     at: int = 0
+    shrinks: bool = False
 
 
-def report(exit_code: int, reason: str = "") -> bool:
+def report(exit_code: int, reason: str = "", *, shrinks: bool = False) -> bool:
     """Write the ending of this worker for its launcher. Later calls have no effect.
 
     Returns:
@@ -44,7 +46,7 @@ def report(exit_code: int, reason: str = "") -> bool:
     path = Path(folder) / f"{rank}.json"
     if not path.exists():
         partial = path.with_suffix(".partial")
-        ending = Ending(exit_code, reason, time.time_ns())
+        ending = Ending(exit_code, reason, time.time_ns(), shrinks)
         partial.write_text(json.dumps(asdict(ending)), encoding="utf-8")
         partial.replace(path)
     return True

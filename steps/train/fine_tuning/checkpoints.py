@@ -166,6 +166,22 @@ class Checkpoints:
             )
 
 
+def newest_configuration(folder: Path) -> Fingerprint:
+    """Return what the newest sealed checkpoint below `folder` is of; empty without one.
+
+    Whether the checkpoint is whole and of this job is for `Checkpoints.latest` to decide.
+    """
+    sealed = {}
+    for path in folder.glob(f"checkpoint-*/{_COMPLETE}"):
+        if match := _NAME.fullmatch(path.parent.name):
+            sealed[int(match[1])] = path
+    try:
+        document = json.loads(sealed[max(sealed)].read_bytes()) if sealed else {}
+        return dict(document.get("configuration", {}))
+    except (ValueError, AttributeError, TypeError):  # damaged: the checkpoint will be skipped
+        return {}
+
+
 def _files(folder: Path) -> list[str]:
     """Return our files below the folder, except those that are written after it is complete."""
     paths = (path for path in folder.rglob("*") if path.suffix not in _MARKERS and path.is_file())

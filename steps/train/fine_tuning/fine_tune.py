@@ -11,10 +11,10 @@ from peft import PeftModel
 
 from steps.train.arguments import Arguments
 from steps.train.data.chat_template import Chat
-from steps.train.distributed import processes
+from steps.train.distributed import processes, shrinking
 from steps.train.distributed.processes import Processes
 from steps.train.fine_tuning import out_of_memory, trainer_settings
-from steps.train.fine_tuning.checkpoints import Checkpoints, Fingerprint
+from steps.train.fine_tuning.checkpoints import Checkpoints, Fingerprint, newest_configuration
 from steps.train.fine_tuning.evaluation import evaluate
 from steps.train.fine_tuning.held_out import completions, decisive
 from steps.train.fine_tuning.held_out.completions import tokens_of
@@ -22,7 +22,9 @@ from steps.train.fine_tuning.run import TrainingRun
 from steps.train.fine_tuning.sample import sample
 from steps.train.fine_tuning.task import Clock, Task, Tuned
 from steps.train.fine_tuning.trainer_settings import Schedule
-from steps.train.model import compiling, loading, logit_probe, ministral, precision
+from steps.train.model import compiling, loading, logit_probe, ministral
+from steps.train.model.choosing import measured
+from steps.train.model.choosing.kept import Kept
 from steps.train.model.precision import Precision
 from steps.train.planning import batching, flops
 from steps.train.planning.devices import Device
@@ -61,9 +63,9 @@ def fine_tune(task: Task, *, stop: StopSignal, clock: Clock) -> Tuned:
         Stopped: SIGTERM was received; the training state is in the checkpoints.
     """
     trainer_settings.seed_generators(task.arguments.determinism, task.arguments.seed)
-    decided = precision.decide(task.arguments.fp8_mode, Device.here())
+    decided = _precision(task, Device.here())
     record = decided.record()
-    task.tracker.tag({f"fp8_{name}": value for name, value in record.model_dump().items()})
+    task.tracker.tag(record.tags)
     plan = _plan(task, decided)
     with clock.time("load"):
         model = _load(task, decided, plan)
@@ -104,6 +106,21 @@ def _probe(task: Task, model: PeftModel) -> logit_probe.Probe | None:
     return logit_probe.record(model, task.corpus.eval.documents)
 
 
+def _precision(task: Task, device: Device) -> Precision:
+    """Return this job's precision; a choice of an earlier start holds for the same measurement."""
+    arguments = task.arguments
+    valid_for = {
+        "device": device.name,
+        "processes": processes.here().count,
+        **{name: getattr(arguments, name) for name in ("sequence_length", "lora_rank", "sharding")},
+        **{name: getattr(arguments, name) for name in ("determinism", "kernels")},
+        **task.sources,
+    }
+    mode = newest_configuration(task.checkpoints).get("fp8")
+    kept = Kept(task.checkpoints, valid_for, None if mode is None else str(mode))
+    return measured.decide(task.arguments, task.base_model, device, kept)
+
+
 def _plan(task: Task, decided: Precision) -> Plan:
     """Return the memory plan of this process, which holds all of the base or a shard of it."""
     arguments = task.arguments
@@ -128,7 +145,8 @@ def _training_run(
     arguments, group, length = task.arguments, processes.here(), task.arguments.sequence_length
     schedule = _schedule(arguments, len(task.corpus.train.rows), group)
     held_out = task.held_out(schedule, batching.rows_per_step(group.count))
-    batches = batching.decide(decided.device, length, plan=plan, ranks=group.count)
+    planned = batching.decide(decided.device, length, plan=plan, ranks=group.count)
+    batches = planned.shrunk(shrinking.times())
     metric_lines.report_info(
         f"precision {decided.record().model_dump_json()} batching {asdict(batches)}"
     )

@@ -3,6 +3,9 @@
 An optimizer step keeps its rows. With half of them in each pass there are twice as many passes, and
 the accumulated gradient is the mean over the same tokens. So the training is the same up to
 rounding.
+
+A single process does this itself. One of several ends instead, since the others wait for it in the
+middle of the step, and the launcher starts all of them again (distributed/shrinking.py).
 """
 
 from dataclasses import replace
@@ -10,17 +13,13 @@ from dataclasses import replace
 import torch
 from peft import PeftModel, get_peft_model_state_dict, set_peft_model_state_dict
 
-from steps.governance.errors import GovernanceError
+from steps.train.distributed.shrinking import OutOfMemory
 from steps.train.fine_tuning import training_loop
 from steps.train.fine_tuning.evaluation import Evaluation
 from steps.train.fine_tuning.history import History
 from steps.train.fine_tuning.run import TrainingRun
 from steps.train.planning.batching import Batching
 from steps.train.tracking import metric_lines
-
-
-class OutOfMemory(GovernanceError):
-    """The device has no memory for even the smallest pass."""
 
 
 def train(model: PeftModel, run: TrainingRun, before: Evaluation) -> History:
@@ -73,22 +72,21 @@ def _adapters(model: PeftModel) -> dict[str, torch.Tensor]:
 def _smaller(run: TrainingRun, reason: str) -> Batching:
     """Return the next smaller batching.
 
-    Several processes cannot start again: the others wait in the middle of the failed step.
-
     Raises:
         OutOfMemory: this is the smallest, or the job has several processes.
     """
-    single = run.processes.count == 1
-    smaller = run.batching.smaller() if single else None
-    if smaller is None:
-        raise OutOfMemory(
-            "the device has no memory for one row"
-            if single
-            else "one of several devices has no memory for its rows",
+    smaller, group = run.batching.smaller(), run.processes
+    if smaller is None or group.count > 1:
+        rows = "one row" if smaller is None else f"{run.batching.micro_rows} rows in a pass"
+        of = f" of process {group.rank + 1} of {group.count}" if group.count > 1 else ""
+        error = OutOfMemory(
+            f"the device{of} has no memory for {rows}",
             expected=f"room for {run.batching} on {run.precision.device.name}",
             got=reason.splitlines()[0][:200],
             do="lower SequenceLength or LoraRank, "
             "or choose a TrainInstanceType with more GPU memory",
-        ) from None
+        )
+        error.shrinks = smaller is not None
+        raise error from None
     metric_lines.report_info(f"out of memory: continuing with {smaller} instead of {run.batching}")
     return smaller

@@ -10,7 +10,7 @@ from pathlib import Path
 from peft import PeftModel
 
 from steps.governance.documents.evaluated import Evaluated
-from steps.governance.documents.manifest import Precision as PrecisionRecord
+from steps.governance.documents.precision import Precision as PrecisionRecord
 from steps.train.arguments import Arguments
 from steps.train.data.corpus import Corpus
 from steps.train.data.truncation import Lengths

@@ -25,7 +25,15 @@ def has_kernels(tensor: Tensor) -> bool:
     The compiler fuses plain operations itself.
     """
     is_half = tensor.dtype is torch.bfloat16 and not torch.compiler.is_compiling()
-    return is_half and on_cuda(tensor) and _has_triton()
+    return is_half and on_cuda(tensor) and _used["kernels"] and has_triton()
+
+
+_used = {"kernels": True}
+
+
+def use_kernels(use: bool) -> None:
+    """Turn the kernels on or off in this process. choosing/kernel_check.py decides at a start."""
+    _used["kernels"] = use
 
 
 def kernels() -> Any:
@@ -34,7 +42,8 @@ def kernels() -> Any:
 
 
 @functools.cache
-def _has_triton() -> bool:
+def has_triton() -> bool:
+    """Return whether this image has Triton."""
     return importlib.util.find_spec("triton") is not None
 
 

@@ -9,7 +9,7 @@ multiply, chosen when a layer is made:
 * storage: decode W to the dtype of the activations, then an ordinary GEMM (W8A16). This works on
   every device; A10G and CPU use it.
 * native: quantize the activations per token and multiply in FP8 (W8A8, `torch._scaled_mm`). This
-  needs compute capability 8.9 or higher.
+  needs compute capability 8.9 to 10.x.
 
 The input's gradient is computed with the decoded weight. With `native_gradient` it is computed in
 FP8 too: the incoming gradient is quantized per token, like the activations
@@ -19,7 +19,7 @@ How native mode quantizes. A row x of the activations (one token) gets the scale
 448, where 448 is the largest e4m3 value, and x / s is rounded to e4m3. One scale per token keeps a
 token with large values from costing the others their precision. The GEMM multiplies the e4m3
 numbers, accumulates in float32, scales each row of its sums by s and by the weight's scale, and
-rounds once to bfloat16. torch's row-wise GEMM runs from compute capability 8.9 up [unverified].
+rounds once to bfloat16. torch's row-wise GEMM runs on compute capability 8.9 to 10.x [unverified].
 
 Why the bits are a uint8 Parameter: gloo and DDP refuse float8; `.to(dtype)` on float8 decodes it
 without its scale; PEFT's merge fails on it; and DDP would broadcast a buffer on every forward. Why
@@ -37,7 +37,7 @@ from steps.train.model import branch
 
 E4M3 = torch.float8_e4m3fn
 E4M3_MAX = 448.0  # the largest finite e4m3 value
-_SMALLEST_SCALE = 1e-12  # so that a row of zeros does not divide by zero
+SMALLEST_SCALE = 1e-12  # so that a row of zeros does not divide by zero
 NATIVE_ALIGNMENT = 16  # torch._scaled_mm requires K and N to be multiples of 16
 
 
@@ -81,10 +81,10 @@ def quantize_rows(x: Tensor) -> tuple[Tensor, Tensor]:
         The quantized rows, (tokens, in), e4m3, and their scales, (tokens, 1), float32.
     """
     if branch.has_kernels(x):
-        found: tuple[Tensor, Tensor] = branch.kernels().quantized_rows(x, _SMALLEST_SCALE)
+        found: tuple[Tensor, Tensor] = branch.kernels().quantized_rows(x, SMALLEST_SCALE)
         return found
     largest = torch.linalg.vector_norm(x, float("inf"), -1, keepdim=True, dtype=torch.float32)
-    scale = largest.div_(E4M3_MAX).clamp_min_(_SMALLEST_SCALE)
+    scale = largest.div_(E4M3_MAX).clamp_min_(SMALLEST_SCALE)
     # The quotient exceeds 448 by rounding at most, and the conversion then rounds to 448.
     return torch.div(x, scale).to(E4M3), scale
 

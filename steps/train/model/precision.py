@@ -3,12 +3,13 @@
 mode     base weights in memory          multiplication              needs
 storage  released e4m3 bytes, 1 B each   decoded, in bfloat16        nothing
 native   released e4m3 bytes, 1 B each   FP8, in forward and for     CUDA compute capability
-                                         the input's gradient        8.9 or higher
+                                         the input's gradient        8.9 to 10.x
 off      dequantized, 2 B each           in bfloat16                 nothing
 nf4      bitsandbytes NF4, 0.53 B each   decoded, in bfloat16        bitsandbytes
 
-`auto` is native on the cards where the roofline calls it faster, and storage elsewhere
-(docs/decisions/042-auto-by-roofline.md). A requested mode that is not
+`auto` is the mode that the roofline names: native on the cards where it is predicted to be faster,
+and storage elsewhere. On a GPU choosing/measured.py replaces it by what timed layers show
+(docs/decisions/070-auto-by-measurement.md). A requested mode that is not
 available is an error; another mode never replaces it. The effective mode, which is recorded, has
 the same name, except that native is recorded as `native_dx`. The effective mode `native` (FP8 in
 forward only) exists for scripts/training_bench, which compares the two
@@ -20,7 +21,7 @@ from dataclasses import dataclass
 
 import torch
 
-from steps.governance.documents import manifest
+from steps.governance.documents import precision as documents
 from steps.governance.errors import UsageError
 from steps.train.planning.devices import Device
 from steps.train.planning.memory import Plan
@@ -29,12 +30,17 @@ from steps.train.planning.shapes import Shape
 
 @dataclass(frozen=True)
 class Precision:
-    """The requested mode, and the mode, dtype and device that will be used."""
+    """The requested mode, and the mode, dtype and device that will be used.
+
+    `choice` is what decided `auto` on a GPU; `kernels` is what kernel_check.py returned.
+    """
 
     requested: str
     effective: str
     dtype: torch.dtype
     device: Device
+    choice: documents.Choice | None = None
+    kernels: str | None = None
 
     @property
     def autocast(self) -> bool:
@@ -46,13 +52,15 @@ class Precision:
         on_cuda = self.device.capability is not None
         return Plan(shape, self.effective, rank, optimizer, self.dtype.itemsize, on_cuda)
 
-    def record(self) -> manifest.Precision:
+    def record(self) -> documents.Precision:
         """Return the entry for log, report and manifest."""
-        return manifest.Precision(
+        return documents.Precision(
             requested=self.requested,
             effective=self.effective,
             dtype=str(self.dtype).removeprefix("torch."),
             device=self.device.name,
+            choice=self.choice,
+            kernels=self.kernels,
         )
 
 
@@ -67,7 +75,7 @@ def decide(requested: str, device: Device) -> Precision:
     if mode == "native" and not device.has_fp8:
         raise UsageError(
             "Fp8Mode native cannot run on this device",
-            expected="a GPU of CUDA compute capability 8.9 or higher (L4, L40S, H100, H200)",
+            expected="a GPU of CUDA compute capability 8.9 to 10.x (L4, L40S, H100, H200, B200)",
             got=_described(device),
             do="use Fp8Mode auto or storage, or another TrainInstanceType",
         )

@@ -61,6 +61,13 @@ class Batching:
             return replace(self, recomputed_layers=min(more, self.decoder_layers))
         return None
 
+    def shrunk(self, times: int) -> "Batching":
+        """Return the batching after so many errors, the smallest one at last."""
+        batching = self
+        for _ in range(times):
+            batching = batching.smaller() or batching
+        return batching
+
 
 def decide(device: Device, sequence_length: int, *, plan: Plan, ranks: int = 1) -> Batching:
     """Return the fastest batching that fits this device, for each of `ranks` equal devices.

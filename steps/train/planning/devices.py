@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 # First CUDA compute capabilities with tensor cores for these types.
 BFLOAT16_CAPABILITY = (8, 0)  # Ampere
 NATIVE_CAPABILITY = (8, 9)  # FP8: Ada
+# Compute capability 12.x has FP8 tensor cores, but cuBLAS refuses torch's product with a scale for
+# each row there (pytorch issue 192707, torch 2.10 on 12.0, August 2026) [unverified with ours].
+_WITHOUT_SCALED_ROWS = 12
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,7 @@ class Sheet:
     """Dense peak operations per second, without sparsity; memory, and its bytes per second."""
 
     bfloat16: float
-    fp8: float | None  # None: no FP8 tensor cores
+    fp8: float | None  # None: no product of FP8 rows, each with a scale
     memory_bytes: int  # total that CUDA reports; about 5 % below the nominal size on cards with ECC
     bandwidth: float
 
@@ -35,8 +38,9 @@ _T, _G, _GIB = 1e12, 1e9, 2**30
 # Keys are the complete CUDA names without "NVIDIA ": H100 PCIe and H200 NVL are other, slower
 # cards. Operations: NVIDIA's data sheets. A10G has 70; TRL and Lightning list the 125 of the A10,
 # which is another card. H200 has the chip of the H100 [unverified here]. Names and memory are
-# [unverified] where no such card was available, and so are all numbers of B200 and RTX PRO 6000;
-# batching.py reads the memory of the actual device.
+# [unverified] where no such card was available, and so are all numbers of Blackwell: RTX PRO 6000,
+# B200 and B300 (NVIDIA's Blackwell Architecture Technical Brief, HGX; read 2026-11-30). A B300 has
+# 288 GB, of which p6-b300 shows 268. batching.py reads the memory of the actual device.
 SHEETS = {
     "A10G": Sheet(70 * _T, None, int(22.0 * _GIB), 600 * _G),
     "A100-SXM4-40GB": Sheet(312 * _T, None, int(39.4 * _GIB), 1555 * _G),
@@ -45,8 +49,9 @@ SHEETS = {
     "L40S": Sheet(362 * _T, 733 * _T, int(44.4 * _GIB), 864 * _G),
     "H100 80GB HBM3": Sheet(989 * _T, 1979 * _T, int(79.1 * _GIB), 3350 * _G),  # SXM
     "H200": Sheet(989 * _T, 1979 * _T, int(139.8 * _GIB), 4800 * _G),
-    "RTX PRO 6000 Blackwell Server Edition": Sheet(503 * _T, 1007 * _T, int(95 * _GIB), 1597 * _G),
-    "B200": Sheet(2250 * _T, 4500 * _T, int(178 * _GIB), 8000 * _G),
+    "RTX PRO 6000 Blackwell Server Edition": Sheet(503 * _T, None, int(95 * _GIB), 1597 * _G),
+    "B200": Sheet(2250 * _T, 4500 * _T, int(178 * _GIB), 7700 * _G),
+    "B300 SXM6 AC": Sheet(2250 * _T, 4500 * _T, int(267 * _GIB), 8000 * _G),
 }
 
 # Cards on which scripts.roofline predicts native FP8 to be faster than FP8 storage and bfloat16:
@@ -91,8 +96,10 @@ class Device:
 
     @property
     def has_fp8(self) -> bool:
-        """Whether the device has FP8 tensor cores."""
-        return self.capability is not None and self.capability >= NATIVE_CAPABILITY
+        """Whether the device multiplies FP8 rows, each with its scale."""
+        if self.capability is None or self.capability[0] == _WITHOUT_SCALED_ROWS:
+            return False
+        return self.capability >= NATIVE_CAPABILITY
 
     @property
     def is_faster_native(self) -> bool:

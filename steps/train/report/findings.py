@@ -11,11 +11,11 @@ from pydantic import Field
 from steps.governance.documents.document import Count, Part
 from steps.governance.documents.manifest import (
     BaseModelFiles,
-    Precision,
     PreparedCounts,
     TableVersion,
     TrainingMetrics,
 )
+from steps.governance.documents.precision import Precision
 from steps.train.tracking.tracker import LiveMetrics
 
 CURVE_POINTS = 1000  # at most: Register accepts a report of 16 MiB, and no screen shows more

@@ -65,7 +65,7 @@ TAG = "governed_finetune."  # in front of each of our tags
 MOST_POINTS = 900
 
 _JOB_TAG = f"{TAG}training_job"
-_TIMEOUT_SECONDS = 30.0  # a response takes below 1 s; of a server that is just starting, longer
+_SECONDS = 30.0  # of a call: a response takes below 1 s; of a server that is just starting, longer
 _MOST_CHARACTERS = 250  # of a tag's value in log-batch [docs of log_batch]
 _FINAL = (
     *(databricks.BadRequest, databricks.NotImplemented),
@@ -164,8 +164,7 @@ class MlflowRun:
     @cached_property
     def _api(self) -> ExperimentsAPI:
         """The client. It is created on first use, in the sending thread."""
-        client = client_that_sends_once(self._workspace, timeout_seconds=_TIMEOUT_SECONDS)
-        return client.api(ExperimentsAPI)
+        return client_that_sends_once(self._workspace, timeout_seconds=_SECONDS).api(ExperimentsAPI)
 
     def _experiment_id(self) -> str:
         try:

@@ -39,6 +39,8 @@ for function in (
     print(names(function))
 assert app._build_persistence_save_dict and app._get_module and app._lazy_handler
 assert app._loaded_modules is not None
+from ministack.services import ec2
+assert {"CreateVpcEndpoint", "ModifyVpcEndpoint", "CreateNetworkAclEntry"} <= set(ec2._ACTION_MAP)
 source = inspect.getsource(app._dispatch_service_request)
 # It is looked up at each call.
 assert "from ministack.core.iam_actions import" in source and "extract_resource_arn" in source

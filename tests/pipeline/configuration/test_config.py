@@ -194,8 +194,8 @@ AT_LEAST = "expected at least train.max_runtime_seconds (14400) with use_spot"
             given("parameters", Fp8Mode="native", TrainInstanceType="ml.p4d.24xlarge"),
             "parameters.Fp8Mode",
             (
-                "native needs FP8 arithmetic (g6 g6e p5 p5e p5en), which ml.p4d.24xlarge lacks "
-                "(A100, compute capability 8.0); auto takes the best"
+                "native needs FP8 arithmetic (g6 g6e p5 p5e p5en p6-b200 p6-b300), which "
+                "ml.p4d.24xlarge lacks (A100, compute capability 8.0); auto takes the best"
             ),
         ),
         (

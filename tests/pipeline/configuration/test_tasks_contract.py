@@ -14,7 +14,7 @@ from steps.prepare.arguments import parse
 from steps.prepare.filings.tasks import INSTRUCTIONS
 from tests.compiled_steps import arguments, variables
 
-H, F, G = task_mix.TEMPLATES
+H, F, G, C = task_mix.TEMPLATES
 BAD = [{F: 1.0}, {H: 0.5}, {H: 0.5, "other/1": 0.5}, {H: 1.5, F: -0.5}, {H: 0.9999999, F: 1e-7}, {}]
 
 
@@ -29,7 +29,9 @@ def test_both_sides_have_the_same_templates_and_each_has_words() -> None:
     assert prepare.HEADING == task_mix.HEADING
 
 
-@pytest.mark.parametrize("tasks", [{H: 1.0}, {H: 0.7, F: 0.3}, {G: 0.1, H: 0.7, F: 0.2}])
+@pytest.mark.parametrize(
+    "tasks", [{H: 1.0}, {H: 0.7, F: 0.3}, {G: 0.1, H: 0.7, F: 0.2}, {C: 0.2, H: 0.8}]
+)
 def test_prepare_takes_what_the_configuration_takes(tasks: dict[str, float]) -> None:
     given = configured(tasks).prepare.task_arguments
     argv = [*arguments("Prepare", "dev"), *(word for pair in given.items() for word in pair)]

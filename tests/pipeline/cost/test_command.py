@@ -42,7 +42,6 @@ def test_the_parts_of_an_estimate_sum_to_what_is_shown(capsys: pytest.CaptureFix
         (["--filings", "10", "--set", "LoraRnk=8"], "did you mean 'LoraRank'?"),
         (["--filings", "10", "--set", "Epochs=1_0"], "expected a whole number"),
         (["--filings", "10", "--set", "TrainInstanceType=ml.t3.small"], "expected one of"),
-        (["--filings", "10", "--set", "TrainInstanceType=ml.p5e.48xlarge"], "has no price of"),
     ],
 )
 def test_a_wrong_question_is_one_message(
@@ -50,6 +49,20 @@ def test_a_wrong_question_is_one_message(
 ) -> None:
     assert command.ended(cost.main, ["--env", "dev", *words]) == 2
     assert reason in capsys.readouterr().err
+
+
+def test_an_instance_without_a_price_has_hours_and_no_dollars(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = ["--env", "dev", "--filings", "10", "--set", "TrainInstanceType=ml.p6-b200.48xlarge"]
+    assert command.ended(cost.main, words) == 0
+    shown = capsys.readouterr().out
+    assert "price of ml.p6-b200.48xlarge not known: fetch it with `pipeline.cost --ref" in shown
+    assert "together     not known" in shown
+    assert command.ended(cost.main, [*words, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    (train,) = [line for line in document["estimate"] if line["what"] == "Train"]
+    assert train["dollars"] is None
 
 
 @pytest.mark.parametrize("count", ["0", "-1", "1e3", "٣", "1_0", ""])

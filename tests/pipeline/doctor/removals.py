@@ -132,6 +132,7 @@ def _of_document(
 def resources(client: Client) -> Iterator[Removal]:
     """What can be made again as it was, without its stack."""
     secrets, kms, logs = client("secretsmanager"), client("kms"), client("logs")
+    yield _way_out(client("ec2"))
     for secret in _named(secrets.list_secrets()["SecretList"], "Name"):
         yield Removal(
             "SecretsManager::Secret",
@@ -160,6 +161,19 @@ def resources(client: Client) -> Iterator[Removal]:
             lambda name=name: kms.delete_alias(AliasName=name),
             lambda name=name, key=key: kms.create_alias(AliasName=name, TargetKeyId=key),
         )
+
+
+def _way_out(ec2: Any) -> Removal:
+    """The rule that lets jobs call the workspace."""
+    named = [{"Name": "tag:Name", "Values": [f"{PREFIX}-jobs"]}]
+    (group,) = ec2.describe_security_groups(Filters=named)["SecurityGroups"]
+    rule = [one for one in group["IpPermissionsEgress"] if one["IpProtocol"] == "tcp"]
+    chosen = {"GroupId": group["GroupId"], "IpPermissions": rule}
+    return Removal(
+        f"network of Prepare: security groups {group['GroupId']}",
+        lambda: ec2.revoke_security_group_egress(**chosen),
+        lambda: ec2.authorize_security_group_egress(**chosen),
+    )
 
 
 _OF_AN_ALARM = (

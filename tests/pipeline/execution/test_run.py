@@ -30,7 +30,7 @@ def test_every_fault_of_set_is_reported_and_nothing_starts(
     assert "MaxEvalLos         is not a parameter; did you mean 'MaxEvalLoss'?" in error
     assert "Epochs             expected a whole number (≥ 1 and ≤ 20), got '1.5'" in error
     assert (
-        "TrainInstanceType  expected one of ml.g5.xlarge ml.g5.2xlarge … ml.p5en.48xlarge, "
+        "TrainInstanceType  expected one of ml.g5.xlarge ml.g5.2xlarge … ml.p6-b300.48xlarge, "
         "got 'ml.g5.huge'" in error
     )
     assert deployed.executions == {}
@@ -129,7 +129,8 @@ def test_without_a_token_each_start_is_another_execution(
 
 
 NO_FP8 = (
-    "Fp8Mode  native needs FP8 arithmetic (g6 g6e p5 p5e p5en), which ml.g5.16xlarge lacks "
+    "Fp8Mode  native needs FP8 arithmetic (g6 g6e p5 p5e p5en p6-b200 p6-b300), which "
+    "ml.g5.16xlarge lacks "
     "(A10G, compute capability 8.6); auto takes the best"
 )
 

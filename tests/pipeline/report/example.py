@@ -28,6 +28,8 @@ PREPARED: dict[str, Any] = {
         "companies_eval": 2,
         "rejected_by_reason": {"duplicate_filing": 1, "heading_in_body": 35},
         "headings_by_style": {"standing": 240, "run_in": 15},
+        "rejected_by_style": {"standing": 30, "topic": 2},
+        "families_by_size": {"1": 201, "17 and more": 1, "2": 10, "9 to 16": 1},
     },
 }
 TRAINED: dict[str, Any] = {

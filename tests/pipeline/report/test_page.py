@@ -46,8 +46,9 @@ def test_prompts_that_were_cut_come_with_the_length_that_fits(configured: config
 
 
 def test_headings_are_counted_by_how_they_are_set(configured: config.Config) -> None:
-    *_, styles = sections(page.composed(configured, example.succeeded()))["Data"]
-    assert styles["rows"] == [["standing", "240"], ["run in", "15"]]
+    *_, styles, families = sections(page.composed(configured, example.succeeded()))["Data"]
+    assert styles["rows"] == [["standing", "240", "30"], ["run in", "15", "0"], ["topic", "0", "2"]]
+    assert families["rows"] == [["1", "201"], ["2", "10"], ["9 to 16", "1"], ["17 and more", "1"]]
 
 
 def test_a_registered_run_has_every_section(configured: config.Config) -> None:
@@ -151,3 +152,23 @@ def test_a_document_that_is_not_a_page_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(Refused, match="not a page's"):
         pages.write(tmp_path / "p.html", json.loads('{"title": 1}'))
+
+
+def test_a_choice_of_precision_comes_with_its_figures(configured: config.Config) -> None:
+    run = example.succeeded()
+    choice = {
+        "mode": "off",
+        "predicted": "storage",
+        "reason": "measured 1.20 times as fast as storage, which the roofline names",
+        "tried": [
+            {"mode": "off", "tokens_per_second": 1200.4},
+            {"mode": "storage", "fault": "RuntimeError: no kernel"},
+        ],
+    }
+    trained = example.TRAINED | {"fp8": {"choice": choice, "kernels": "triton"}}
+    run = replace(run, documents=replace(run.documents, trained=trained))
+    found = sections(page.composed(configured, run))["Precision, memory and time"][0]["rows"]
+    assert ["precision: kernels", "triton"] in found
+    assert ["precision: why", choice["reason"]] in found
+    assert ["measured: off", "1,200 tokens/s"] in found
+    assert ["measured: storage", "RuntimeError: no kernel"] in found

@@ -20,8 +20,9 @@ from steps.governance.errors import (
 )
 from steps.governance.names import UcName
 from steps.prepare import task_mix
+from steps.prepare.bounds import Bounds
 from steps.prepare.filings import judge
-from tests.steps.prepare.support import fakes
+from tests.steps.prepare.support import edited, fakes
 from tests.steps.prepare.support.decisions import decided, frame
 from tests.steps.prepare.support.world import World, another, tree
 
@@ -162,6 +163,31 @@ def test_the_styles_of_the_headings_are_counted(world: World) -> None:
     assert counts.headings_by_style is not None
     assert sum(counts.headings_by_style.values()) == counts.examples_train + counts.examples_eval
     assert counts.headings_by_style["standing"] > 0
+
+
+def test_families_are_counted_by_size_and_rejected_examples_by_style(
+    spark: "SparkSession", tmp_path: Path
+) -> None:
+    corpora = (edited.corpus(seed) for seed in range(3))
+    rows = [
+        row | {"cik": f"{seed}{row['cik']}", "filename": f"{seed}-{row['filename']}"}
+        for seed, corpus in enumerate(corpora)
+        for row in corpus
+    ]
+    world = World(spark, tmp_path, rows)
+    found = world.run(contract=Bounds(most_overlap=1.0, most_repeats=1.0, most_eval=1.0)).counts
+    sizes = Counter(Counter(row["family_id"] for row in world.rows()).values())
+    assert found.families_by_size == {
+        name: sum(sizes[size] for size in range(least, most + 1))
+        for name, least, most in (
+            *((str(size), size, size) for size in range(1, 5)),
+            ("5 to 8", 5, 8),
+        )
+        if any(sizes[size] for size in range(least, most + 1))
+    }
+    assert max(sizes) > 2
+    assert found.rejected_by_style is not None
+    assert sum(found.rejected_by_style.values()) == found.examples_rejected > 0
 
 
 def test_the_examples_of_each_template_are_counted_and_named(world: World) -> None:

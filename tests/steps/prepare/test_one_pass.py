@@ -26,16 +26,7 @@ from tests.steps.prepare.support.world import World, another
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-# After a task that failed, Sail frees the task's input on one of its threads. If that thread feeds
-# this input, it cannot wait for its own end, and panics: nothing is lost, and no other warning is
-# ignored (decision 038).
-pytestmark = [
-    pytest.mark.spark,
-    pytest.mark.filterwarnings(
-        "ignore:(?s)Exception ignored in. None.*failed to join thread. Resource deadlock avoided"
-        ":pytest.PytestUnraisableExceptionWarning"
-    ),
-]
+pytestmark = pytest.mark.spark
 
 
 @pytest.fixture
@@ -117,7 +108,7 @@ def test_staged_files_are_in_no_version_and_are_deleted(
     world.run()
     # No text of this corpus is like another, so no link is kept
     kinds = {name.split("-")[2] for name in found}
-    assert kinds == {"filing", "example", "decided", "final"}
+    assert kinds == {"filing", "example", "decided", "linked", "final"}
     assert staged(world.root) == []
     assert not any("/staged-" in uri for uri in DeltaTable(str(world.curated)).file_uris())
 

@@ -3,6 +3,8 @@
 staged.read("example", ["rank", "bands"])         # and `row`, which names the row
 staged.keep("decided", frame, schema)             # rows that were made of these, kept as well
 staged.read("decided", ["reason"])
+staged.keep("text", frame, schema, Sharding("text_sha256", 4))     # in shards, by a key
+staged.read("text", ["row"], Shard(0, 4))                          # all rows of some keys
 """
 
 from collections.abc import Callable, Sequence
@@ -10,6 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import pyarrow as pa
+
+from steps.prepare.rounds.shards import WHOLE, Shard, Sharding
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -42,16 +46,22 @@ CARRIED = ("split", "family_id")
 class Staged(Protocol):
     """The rows that a kernel made, kept until the end of the job and never made again."""
 
-    def read(self, kind: str, columns: Sequence[str]) -> "DataFrame":
+    def shards(self, kind: str) -> int:
+        """Return in how many shards to decide about the rows of a kind; 1 if the engine spills."""
+
+    def read(self, kind: str, columns: Sequence[str], shard: Shard = WHOLE) -> "DataFrame":
         """Return these columns of the rows of one kind, and `row` (bigint), which names the row.
 
         The numbers name a row within its kind. Kept rows have the `row` that they were kept with.
         """
 
-    def keep(self, kind: str, rows: "DataFrame", schema: pa.Schema) -> int:
+    def keep(
+        self, kind: str, rows: "DataFrame", schema: pa.Schema, sharding: Sharding | None = None
+    ) -> int:
         """Make these rows now and keep them as another kind; return how many they are.
 
-        They have the columns of `schema` with `row` among them, and are not made again.
+        They have the columns of `schema`, and are not made again. Rows of a kind that has some
+        already are added. A kind whose rows are read with `row` has it in `schema`.
         """
 
     def taken(

@@ -26,10 +26,11 @@ from steps.prepare.delta import data_files
 from steps.prepare.delta.raw_rows import grouped
 from steps.prepare.delta.staging import tasks
 from steps.prepare.delta.staging.interface import CARRIED, Kernel
-from steps.prepare.delta.staging.tasks import File, Stack
+from steps.prepare.delta.staging.tasks import File, Kept, Stack
 from steps.prepare.delta.store import Place
+from steps.prepare.rounds.shards import WHOLE, Shard, Sharding
 from steps.prepare.schemas import files_for
-from steps.prepare.session import translated
+from steps.prepare.session import at_most, translated
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -38,6 +39,8 @@ log = logging.getLogger(__name__)
 
 _FEWEST_TASKS = os.cpu_count() or 1
 _DELETIONS_AT_ONCE = 16
+# Decided about at once, on an engine that keeps in memory what it groups and joins: about 100 MiB.
+ROWS_OF_A_SHARD = 50_000
 
 
 @dataclass(frozen=True)
@@ -60,29 +63,46 @@ class StagedFiles:
     by_kind: dict[str, list[Stack]]
     kept: dict[str, pa.Schema] = field(default_factory=dict)
 
-    def read(self, kind: str, columns: Sequence[str]) -> "DataFrame":
+    def shards(self, kind: str) -> int:
+        """See `Staged`: only an engine behind Spark Connect is taken for one that does not."""
+        from pyspark.sql.utils import is_remote
+
+        rows = sum(stack[0].rows for stack in self.by_kind[kind])
+        return max(1, -(-rows // ROWS_OF_A_SHARD)) if is_remote() else 1
+
+    def read(self, kind: str, columns: Sequence[str], shard: Shard = WHOLE) -> "DataFrame":
         """See `Staged`."""
         files = self.by_kind[kind]
         whole = self.kept.get(kind, self.kernel.schema)
         columns = [name for name in columns if name != "row"]
+        there = self._of_shard(kind, shard)
         sizes = [
-            sum(part.size for part in stack if set(part.columns) & {*columns, "row"})
-            for stack in files
+            sum(part.size for part in files[at] if set(part.columns) & {*columns, "row"})
+            for at in there
         ]
-        groups = grouped(sizes, tasks=_FEWEST_TASKS)
-        numbers = self.spark.range(0, len(groups), 1, max(len(groups), 1))
+        groups = [[there[at] for at in group] for group in grouped(sizes, tasks=_FEWEST_TASKS)]
+        numbers = self.spark.range(0, len(groups), 1, at_most(max(len(groups), 1)))
         schema = tasks.selected(whole, columns, pa.field("row", pa.int64()))
         task = tasks.reading(
             *self._where, files, groups, schema.names if "row" in whole.names else columns
         )
         return map_in_arrow(numbers, task, schema)
 
-    def keep(self, kind: str, rows: "DataFrame", schema: pa.Schema) -> int:
+    def _of_shard(self, kind: str, shard: Shard) -> list[int]:
+        """Return which files of a kind have a shard's rows."""
+        if kind in self.kept and shard != WHOLE:
+            stacks = enumerate(self.by_kind[kind])
+            return [at for at, stack in stacks if stack[0].shard == shard.number]
+        return list(range(shard.number, len(self.by_kind[kind]), shard.of))
+
+    def keep(
+        self, kind: str, rows: "DataFrame", schema: pa.Schema, sharding: Sharding | None = None
+    ) -> int:
         """See `Staged`: in files like those of the kernel's rows."""
-        task = tasks.keeping(*self._where, self.prefix, kind, schema)
+        task = tasks.keeping(*self._where, self.prefix, Kept(kind, schema, sharding))
         found = map_in_arrow(rows.select(*schema.names), task, tasks.WRITTEN).collect()
         self.kept[kind] = schema
-        self.by_kind[kind] = _stacks(found, (tuple(schema.names),))
+        self.by_kind.setdefault(kind, []).extend(_stacks(found, (tuple(schema.names),)))
         return sum(row["rows"] for row in found)
 
     def taken(
@@ -91,7 +111,7 @@ class StagedFiles:
         """See `Staged`: only `wanted` is shuffled, so that neighbours share a task."""
         from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
 
-        files, parts = self.by_kind[kind], files_for(rows)
+        files, parts = self.by_kind[kind], at_most(files_for(rows))
         run = F.floor(
             F.shiftright("row", tasks.ROW_BITS) * F.lit(parts) / F.lit(max(len(files), 1))
         )
@@ -116,7 +136,7 @@ def files(
     task = tasks.staging(target.location, options, prefix, kernel, source.task)
     try:
         with translated(source.doing):
-            numbers = spark.range(0, source.count, 1, max(source.count, 1))
+            numbers = spark.range(0, source.count, 1, at_most(max(source.count, 1)))
             found = map_in_arrow(numbers, task, tasks.WRITTEN).collect()
         by_kind = {
             kind: _stacks([row for row in found if row["kind"] == kind], kernel.parts)
@@ -134,7 +154,11 @@ def _stacks(found: Iterable[Any], parts: Sequence[tuple[str, ...]]) -> list[Stac
     """
     ordered = sorted(found, key=lambda row: (row["first"], row["path"]))
     by_part = (
-        [File(row["path"], row["size"], columns) for row in ordered if row["part"] == part]
+        [
+            File(row["path"], row["size"], columns, row["rows"], row["shard"])
+            for row in ordered
+            if row["part"] == part
+        ]
         for part, columns in enumerate(parts)
     )
     return list(zip(*by_part, strict=True))

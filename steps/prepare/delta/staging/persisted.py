@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from steps.prepare.arrow_tasks import MOST_ROWS, map_in_arrow, mapped
 from steps.prepare.delta.staging.interface import CARRIED, Kernel
+from steps.prepare.rounds.shards import WHOLE, Shard, Sharding
 from steps.prepare.schemas import files_for
 from steps.prepare.session import translated
 
@@ -36,12 +37,19 @@ class Persisted:
     frame: "DataFrame"
     kept: "dict[str, DataFrame]" = field(default_factory=dict)
 
-    def read(self, kind: str, columns: Sequence[str]) -> "DataFrame":
-        """See `Staged`."""
+    def shards(self, kind: str) -> int:
+        """See `Staged`: Spark spills."""
+        return 1
+
+    def read(self, kind: str, columns: Sequence[str], shard: Shard = WHOLE) -> "DataFrame":
+        """See `Staged`; there is one shard."""
+        del shard
         others = [name for name in columns if name != "row"]
         return (self.kept[kind] if kind in self.kept else self._of(kind)).select(*others, "row")
 
-    def keep(self, kind: str, rows: "DataFrame", schema: pa.Schema) -> int:
+    def keep(
+        self, kind: str, rows: "DataFrame", schema: pa.Schema, sharding: Sharding | None = None
+    ) -> int:
         """See `Staged`."""
         from pyspark import StorageLevel
 

@@ -1,7 +1,7 @@
 """Rows of a kernel in files that no commit names, so that nothing is computed twice.
 
     task = staging(location, options, prefix, kernel, source)   # raw rows in, files out
-    keeping(location, options, prefix, kind, schema)            # rows in, files out
+    keeping(location, options, prefix, kept)                    # rows in, files out
     reading(location, options, files, columns)                  # their columns, and `row`
     taking(location, options, files, columns)                   # the wanted rows of them
 
@@ -15,6 +15,8 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -22,11 +24,12 @@ from steps.governance.errors import IntegrityError
 from steps.prepare.arrow_tasks import bounded, exactly
 from steps.prepare.delta.data_files import Batches, Task, file_system, put
 from steps.prepare.delta.staging.interface import CARRIED, Kernel
+from steps.prepare.rounds.shards import Sharding
 
 # `first` is the path of the first part of the same rows.
 WRITTEN = pa.schema(
     [(name, pa.string()) for name in ("path", "kind", "first")]
-    + [(name, pa.int64()) for name in ("size", "rows", "part")]
+    + [(name, pa.int64()) for name in ("size", "rows", "part", "shard")]
 )
 _FILE_BYTES = 16 << 20  # of Arrow data, in memory
 _KEYS_AT_ONCE, _EXAMPLES_AT_ONCE = 8_192, 2_048  # rows of a batch
@@ -35,11 +38,22 @@ ROW_BITS = 32  # `row` is the number of the file, then the position in it
 
 @dataclass(frozen=True)
 class File:
-    """A staged file: its path below the table, its size in bytes, and the columns in it."""
+    """A staged file: its path below the table, size in bytes, rows, columns, and its shard."""
 
     path: str
     size: int
     columns: tuple[str, ...]
+    rows: int
+    shard: int
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Rows that are kept as a kind: their columns, and their shards if there are several."""
+
+    kind: str
+    schema: pa.Schema
+    sharding: Sharding | None = None
 
 
 Stack = tuple[File, ...]  # the parts of the same rows, in the same order
@@ -75,12 +89,13 @@ def _written(
     for kind in kernel.kinds:
         parts = [batch.filter(pc.equal(batch["kind"], kind)) for batch in batches]
         if table := pa.Table.from_batches(parts, schema=kernel.schema):
-            found += _put(store, f"{prefix}{kind}", kind, [table.select(p) for p in kernel.parts])
+            apart = [table.select(names) for names in kernel.parts]
+            found += _put(store, f"{prefix}{kind}", apart, kind=kind)
     return pa.RecordBatch.from_pylist(found, schema=WRITTEN)
 
 
 def _put(
-    store: "pa.fs.FileSystem", prefix: str, kind: str, parts: Sequence[pa.Table]
+    store: "pa.fs.FileSystem", prefix: str, parts: Sequence[pa.Table], *, kind: str, shard: int = 0
 ) -> list[dict[str, str | int]]:
     """Write the parts of some rows; return their report."""
     import pyarrow.parquet as pq
@@ -97,24 +112,38 @@ def _put(
         first = found[0]["path"] if found else path
         found.append(
             {"path": path, "kind": kind, "size": len(content), "rows": table.num_rows}
-            | {"part": part, "first": first}
+            | {"part": part, "first": first, "shard": shard}
         )
     return found
 
 
-def keeping(
-    location: str, options: Mapping[str, str], prefix: str, kind: str, schema: pa.Schema
-) -> Task:
-    """Return a task that writes its rows, some MB a file."""
+def keeping(location: str, options: Mapping[str, str], prefix: str, kept: Kept) -> Task:
+    """Return a task that writes its rows, some MB a file, each shard into separate files."""
 
     def keep(batches: Batches) -> Iterator[pa.RecordBatch]:
         store = file_system(location, options)
-        for rows in _gathered(exactly(batch, schema) for batch in batches):
-            table = pa.Table.from_batches(rows, schema=schema)
-            report = _put(store, f"{prefix}{kind}", kind, [table])
-            yield pa.RecordBatch.from_pylist(report, schema=WRITTEN)
+        for rows in _gathered(exactly(batch, kept.schema) for batch in batches):
+            table = pa.Table.from_batches(rows, schema=kept.schema)
+            for shard, part in _sharded(table, kept.sharding):
+                report = _put(store, f"{prefix}{kept.kind}", [part], kind=kept.kind, shard=shard)
+                yield pa.RecordBatch.from_pylist(report, schema=WRITTEN)
 
     return keep
+
+
+def _sharded(table: pa.Table, sharding: Sharding | None) -> Iterator[tuple[int, pa.Table]]:
+    """Yield the rows of each shard, in their order."""
+    if sharding is None:
+        yield 0, table
+        return
+    column = table[sharding.by]
+    if sharding.of_rows:
+        numbers = column.to_numpy() >> ROW_BITS
+    else:
+        numbers = pl.Series(column).hash(seed=0).to_numpy()
+    shards = (numbers % sharding.of).astype(np.int64)
+    for shard in np.unique(shards).tolist():
+        yield shard, table.filter(pa.array(shards == shard))
 
 
 def _gathered(batches: Batches) -> Iterator[list[pa.RecordBatch]]:

@@ -26,9 +26,9 @@ _OWN_KEY = (
 )
 ACCEPTED = {
     "CKV_AWS_18": _of(
-        "GovernedBucket EvidenceBucket ArtifactsBucket",
-        "open (issue 12, fault 22): access logs or CloudTrail data events belong to an account's"
-        " trail, and the layers make none",
+        "GovernedBucket EvidenceBucket ArtifactsBucket TrailBucket",
+        "the trail has each call on the objects of the three (decision 067); access logs are best"
+        " effort and not for a locked bucket. Only CloudTrail writes to the trail's bucket",
     ),
     "CKV_AWS_21": _of(
         "GovernedBucket",
@@ -49,13 +49,18 @@ ACCEPTED = {
         "images are deployed by digest; the tag `build` moves (scripts/images)",
     ),
     "CKV_AWS_115": _of(
-        "Worker", "the event source's MaximumConcurrency is 2, and nothing else invokes it"
+        "Worker SecretAge Rotation",
+        "the event source's MaximumConcurrency is 2, and nothing else invokes it; the other two"
+        " are called by one schedule each",
     ),
     "CKV_AWS_116": _of(
-        "Worker", "its messages come from a queue with a dead-letter queue; no call is asynchronous"
+        "Worker SecretAge Rotation",
+        "its messages come from a queue with a dead-letter queue; no call of it is asynchronous."
+        " Secrets Manager repeats a rotation, and a day without an age is an alarm",
     ),
     "CKV_AWS_117": _of(
-        "Worker", "it reaches the workspace over the internet and nothing in a VPC; a container may"
+        "Worker SecretAge Rotation",
+        "they reach the workspace or Secrets Manager and nothing in a VPC; on ECS it is in one",
     ),
     "CKV_AWS_136": _of(
         "PrepareRepository TrainRepository RegisterRepository EvidenceRepository", _OWN_KEY
@@ -65,6 +70,8 @@ ACCEPTED = {
         " ApproverSecret",
         _OWN_KEY + "; databricks.identity federated stores no secret",
     ),
-    "CKV_AWS_158": _of("TrainingLogs PrepareLogs WorkerLogs", _OWN_KEY),
-    "CKV_AWS_173": _of("Worker", _OWN_KEY + "; its variables hold no secret, only a secret's name"),
+    "CKV_AWS_158": _of("TrainingLogs PrepareLogs WorkerLogs ContainerLogs SecretsLogs", _OWN_KEY),
+    "CKV_AWS_173": _of(
+        "Worker SecretAge Rotation", _OWN_KEY + "; the variables hold names of secrets, no secret"
+    ),
 }

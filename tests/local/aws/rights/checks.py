@@ -23,7 +23,7 @@ PROBES = {
     "sqs": "SendX ReceiveX DeleteQueue ChangeX GetQueueUrl PurgeQueue",
     "logs": "CreateDelivery PutRetentionPolicy DescribeExports GetQueryResults FilterX"
     " DeleteLogGroup",
-    "secretsmanager": "GetRandomPassword DeleteSecret",
+    "secretsmanager": "GetRandomPassword DeleteSecret DescribeX ListX PutX UpdateX",
     "emr-serverless": "StartApplication GetDashboardForJobRun CancelX TagX ListApplications",
     "events": "PutEvents DescribeEventBus DeleteRule",
     "ecr": "BatchDeleteImage GetLifecyclePolicy PutImage",
@@ -128,7 +128,8 @@ def _unnamed() -> Iterator[conditions.Row]:
         who = refusals.ALL
         if service == "s3" and word in ("Put", "Delete", "Create"):
             who = who - refusals.READ_ONLY
-        if request.resource in (names.SIGNING_KEY, names.APPROVAL_KEY) or not request.tls:
+        keys = (names.SIGNING_KEY, names.APPROVAL_KEY, names.TRAIL_KEY)
+        if request.resource in keys or not request.tls:
             who = set()  # a key's own policy must allow
         yield replace(request, action=f"{service}:{word}X"), who
 

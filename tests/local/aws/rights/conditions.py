@@ -2,16 +2,20 @@
 the request with its condition keys, and who may.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tests.local.aws.rights.names import (
     APPROVAL_KEY,
     ARTIFACTS,
     DOMAIN,
     PEOPLE,
+    ROTATION,
     SIGNING_KEY,
     STEPS,
+    THE_TRAIL,
+    TRAIL_KEY,
     role,
+    secret,
 )
 from tests.local.aws.rights.rows import NOBODY, rows
 
@@ -58,6 +62,18 @@ def _signs(key: str, algorithm: str | None = "ECDSA_SHA_256") -> Request:
     return Request("kms:Sign", key, keys)
 
 
+def _decrypts(trail: str | None) -> Request:
+    name = "kms:encryptioncontext:aws:cloudtrail:arn"
+    return Request("kms:Decrypt", TRAIL_KEY, {} if trail is None else {name: trail})
+
+
+def _rotates(action: str, principal: str, function: str | None) -> Request:
+    name = "secretsmanager:resource/allowrotationlambdaarn"
+    keys: dict[str, object] = {} if function is None else {name: function}
+    return Request(f"secretsmanager:{action}", secret(principal), keys)
+
+
+_ROTATES = ("DescribeSecret", "PutSecretValue", "UpdateSecretVersionStage")
 NETWORK = (
     "CreateNetworkInterface CreateNetworkInterfacePermission DeleteNetworkInterface"
     " DeleteNetworkInterfacePermission DescribeDhcpOptions DescribeNetworkInterfaces"
@@ -92,6 +108,16 @@ OWN: list[Row] = [
     (Request("datazone:PostLineageEvent", DOMAIN), STEPS),
     (Request("datazone:PostLineageEvent", f"{DOMAIN}x"), NOBODY),
     (Request("datazone:CreateProject", DOMAIN), NOBODY),
+    (_decrypts(THE_TRAIL), {"auditor"}),
+    *((_decrypts(other), NOBODY) for other in (None, f"{THE_TRAIL}-other")),
+    *((_rotates(each, "train", ROTATION), {"rotation"}) for each in _ROTATES),
+    *((_rotates(each, "train", other), NOBODY) for each in _ROTATES for other in (None, "x")),
+    *(
+        (replace(request, resource=request.resource.replace("/databricks/", "/other/")), NOBODY)
+        for request in (_rotates(each, "train", ROTATION) for each in _ROTATES)
+    ),
+    (_rotates("GetSecretValue", "train", ROTATION), {"rotation", "train"}),
+    *((_rotates("GetSecretValue", "train", other), {"train"}) for other in (None, "x")),
     (_signs(SIGNING_KEY), {"register"}),
     (_signs(APPROVAL_KEY), {"approver"}),
     *((_signs(key, "ECDSA_SHA_384"), NOBODY) for key in (SIGNING_KEY, APPROVAL_KEY)),

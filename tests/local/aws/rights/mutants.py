@@ -18,6 +18,7 @@ from tests.local.aws.rights.world import Document
 Statement = dict[str, Any]
 _OPPOSITE = {
     "StringEquals": "StringNotEquals",
+    "StringNotEquals": "StringEquals",
     "StringLike": "StringNotLike",
     "ArnEquals": "ArnNotEquals",
     "ArnNotEquals": "ArnEquals",
@@ -132,7 +133,7 @@ def _other_condition(operator: str, key: str, value: Any) -> Iterator[tuple[str,
         yield "the other value", {operator: "false" if value == "true" else "true"}
         return
     yield "the opposite", {_OPPOSITE[operator]: value}
-    if not operator.startswith(("ForAll", "ArnNot")):
+    if not operator.startswith(("ForAll", "ArnNot", "StringNot")):
         yield "only if present", {f"{operator}IfExists": value}
     values = _listed(value)
     for each in values:

@@ -6,8 +6,9 @@ ACCOUNT, REGION, PREFIX = infrastructure.ACCOUNT_ID, "us-east-1", infrastructure
 HERE = f"{REGION}:{ACCOUNT}"
 ROLES = (
     *("pipeline", "prepare", "train", "register", "ci", "scientist", "approver", "auditor"),
-    *("reconciler", "mirror", "uc-storage"),
+    *("reconciler", "mirror", "uc-storage", "worker-execution", "secret-age", "rotation"),
 )
+OPTIONAL = {"worker-execution", "secret-age", "rotation"}  # not in the embedded environment
 PEOPLE = {"scientist", "approver", "auditor", "reconciler"}  # who has a Databricks principal too
 STEPS = {"prepare", "train", "register"}
 
@@ -23,11 +24,16 @@ DEAD = f"{QUEUE}-dead"
 TOPIC = f"arn:aws:sns:{HERE}:{PREFIX}"
 DOMAIN = f"arn:aws:datazone:{HERE}:domain/dzd_4x7k"
 REPOSITORY = f"arn:aws:ecr:{HERE}:repository/governed-finetune"
-SIGNING_KEY, APPROVAL_KEY = (f"arn:aws:kms:{HERE}:key/{name}" for name in ("signing", "approval"))
+SIGNING_KEY, APPROVAL_KEY, TRAIL_KEY = (
+    f"arn:aws:kms:{HERE}:key/{name}" for name in ("signing", "approval", "trail")
+)
+THE_TRAIL = f"arn:aws:cloudtrail:{HERE}:trail/{PREFIX}"
+ROTATION = f"arn:aws:lambda:{HERE}:function:{PREFIX}-rotation"
+ADMIN_SECRET = f"arn:aws:secretsmanager:{HERE}:secret:bank/databricks-admin-AbCdEf"
 
-EVIDENCE, ARTIFACTS, GOVERNED = (
+EVIDENCE, ARTIFACTS, GOVERNED, TRAIL = (
     f"arn:aws:s3:::{PREFIX}-{name}-{ACCOUNT}-{REGION}"
-    for name in ("evidence", "artifacts", "governed")
+    for name in ("evidence", "artifacts", "governed", "trail")
 )
 RUN = f"{EVIDENCE}/executions/abcdefghijkl"
 OF_PREPARE, OF_TRAIN, OF_REGISTER = (
@@ -41,6 +47,7 @@ WEIGHTS, MIRROR, CONFIG = (
     for name in ("model.safetensors", "mirror.json", "config.json")
 )
 HEARTBEAT = f"{ARTIFACTS}/workers/{PREFIX}.json"
+TRAIL_FILE = f"{TRAIL}/AWSLogs/{ACCOUNT}/CloudTrail/{REGION}/2026/11/30/f.json.gz"
 TABLE = f"{GOVERNED}/curated/t/part-0.parquet"
 
 

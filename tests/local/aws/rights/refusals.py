@@ -26,6 +26,10 @@ from tests.local.aws.rights.names import (
     RUN,
     SIGNING_KEY,
     TABLE,
+    THE_TRAIL,
+    TRAIL,
+    TRAIL_FILE,
+    TRAIL_KEY,
     WEIGHTS,
 )
 from tests.local.aws.rights.rows import NOBODY, rows
@@ -86,6 +90,25 @@ _OF_EVIDENCE: list[Row] = [
     ),
     *((Request(each, OF_TRAIN, {}, tls=False), NOBODY) for each in ("s3:GetObject", "s3:X")),
     *((Request(each, EVIDENCE, {}, tls=False), NOBODY) for each in ("s3:ListBucket", "s3:X")),
+]
+_OF_TRAIL: list[Row] = [
+    *_asked("s3", TRAIL, {RULES: {GLASS}, "ListBucket GetBucketPolicy": ALL}),
+    *_asked("s3", TRAIL, {"PutBucketVersioning": NOBODY, "PutLifecycleConfiguration": {GLASS}}),
+    *_asked("s3", TRAIL, {"PutBucketTagging": ALL - READ_ONLY}),
+    *_asked("s3", f"{TRAIL}/elsewhere", {"PutObject": NOBODY}),
+    *_asked(
+        "s3",
+        TRAIL_FILE,
+        {
+            "PutObject DeleteObject DeleteObjectVersion DeleteObjectTagging PutObjectAcl": NOBODY,
+            "BypassGovernanceRetention PutObjectRetention PutObjectLegalHold": {GLASS},
+            "PutObjectTagging": ALL - READ_ONLY,
+            "GetObject AbortMultipartUpload": ALL,
+            "RestoreObject": ALL - {"auditor"},
+        },
+    ),
+    *((Request(each, TRAIL_FILE, {}, tls=False), NOBODY) for each in ("s3:GetObject", "s3:X")),
+    *((Request(each, TRAIL, {}, tls=False), NOBODY) for each in ("s3:ListBucket", "s3:X")),
 ]
 _OF_ARTIFACTS: list[Row] = [
     *_asked("s3", ARCHIVE, {"PutObject DeleteObjectTagging": {"train"}, "GetObject": ALL}),
@@ -153,6 +176,13 @@ _OF_QUEUES: list[Row] = [
         for action in ("SendMessage", "GetQueueAttributes")
     ),
 ]
+_READ_KEY: dict[str, object] = {"kms:encryptioncontext:aws:cloudtrail:arn": THE_TRAIL}
+_OF_TRAIL += [
+    (Request("kms:Decrypt", TRAIL_KEY, _READ_KEY), {"auditor"}),
+    *_asked("kms", TRAIL_KEY, {"CreateGrant GenerateDataKey Encrypt GetPublicKey": NOBODY}),
+    *_asked("kms", TRAIL_KEY, {"EnableKeyRotation GetKeyRotationStatus": ALL}),
+    *_asked("kms", TRAIL_KEY, {ADMINISTERS.replace("GetPublicKey ", ""): ALL}),
+]
 _SIGNED: dict[str, object] = {"kms:signingalgorithm": "ECDSA_SHA_256"}
 _OF_KEYS: list[Row] = [
     (Request("kms:Sign", SIGNING_KEY, _SIGNED), {"register"}),
@@ -180,3 +210,4 @@ _OF_ROLES: list[Row] = [
     *_asked("kms", f"arn:aws:kms:{HERE}:key/any", {"Verify": ALL}),
 ]
 REFUSED = [*_OF_EVIDENCE, *_OF_ARTIFACTS, *_OF_GOVERNED, *_OF_QUEUES, *_OF_KEYS, *_OF_ROLES]
+REFUSED += _OF_TRAIL

@@ -5,6 +5,7 @@ account or region, or do the neighbouring actions of PROBES to the resource.
 """
 
 from tests.local.aws.rights.names import (
+    ADMIN_SECRET,
     APPLICATION,
     DEAD,
     EXECUTION,
@@ -41,6 +42,7 @@ def rows(
 
 PREPARE_LOG, TRAIN_LOG = log("/aws/emr-serverless"), log("/aws/sagemaker/TrainingJobs")
 WORKER_LOG = log(f"/aws/lambda/{PREFIX}-register")
+TASK_LOG, SECRETS_LOG = log(f"/ecs/{PREFIX}-register"), log(f"/aws/lambda/{PREFIX}-secrets")
 WRITES_LOG = "CreateLogGroup CreateLogStream PutLogEvents"
 DESCRIBES = "DescribePipelineExecution ListPipelineExecutionSteps"
 DETAILS = "ListPipelineParametersForExecution DescribePipelineDefinitionForExecution"
@@ -184,6 +186,8 @@ RIGHTS: dict[tuple[str, str], set[str]] = {
         },
     ),
     **rows("logs", WORKER_LOG, {f"{WRITES_LOG} DescribeLogStreams": {"register"}}),
+    **rows("logs", TASK_LOG, {"CreateLogStream PutLogEvents": {"worker-execution"}}),
+    **rows("logs", SECRETS_LOG, {"CreateLogStream PutLogEvents": {"secret-age", "rotation"}}),
     **{
         key: who
         for group in ("/aws/other", "/aws/sagemaker/Endpoints", "/aws/lambda/other")
@@ -202,9 +206,14 @@ RIGHTS: dict[tuple[str, str], set[str]] = {
     **rows(
         "ecr",
         f"{REPOSITORY}/register",
-        {"BatchCheckLayerAvailability BatchGetImage GetDownloadUrlForLayer PutImage": NOBODY},
+        {
+            "BatchCheckLayerAvailability BatchGetImage GetDownloadUrlForLayer": {
+                "worker-execution"
+            },
+            "PutImage": NOBODY,
+        },
     ),
-    **rows("ecr", "*", {"GetAuthorizationToken": {"train"}}),
+    **rows("ecr", "*", {"GetAuthorizationToken": {"train", "worker-execution"}}),
     **rows("kms", f"arn:aws:kms:{HERE}:key/any", {"ScheduleKeyDeletion Sign": NOBODY}),
     **rows("iam", "*", {"CreateRole": NOBODY}),
     **rows("iam", role("train"), {"PutRolePolicy PassRole": NOBODY}),
@@ -216,9 +225,19 @@ RIGHTS: dict[tuple[str, str], set[str]] = {
         for key, who in rows(
             "secretsmanager",
             secret(principal),
-            {"GetSecretValue": {principal}, "PutSecretValue DeleteSecret": NOBODY},
+            {
+                "GetSecretValue": {principal},  # rotation's with a condition only: conditions.py
+                "PutSecretValue DeleteSecret": NOBODY,
+                "ListSecretVersionIds": {"secret-age"},
+            },
         ).items()
     },
+    **{
+        (f"secretsmanager:{action}", secret("x").replace("/databricks/", "/other/")): NOBODY
+        for action in ("ListSecretVersionIds", "GetSecretValue")
+    },
+    **rows("secretsmanager", ADMIN_SECRET, {"GetSecretValue": {"rotation"}}),
+    ("secretsmanager:GetSecretValue", f"{ADMIN_SECRET}-another"): NOBODY,
     ("secretsmanager:GetSecretValue", f"{secret('train')}-another"): NOBODY,
     ("secretsmanager:GetSecretValue", secret("mirror")): NOBODY,
 }

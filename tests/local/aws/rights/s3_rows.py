@@ -20,6 +20,8 @@ from tests.local.aws.rights.names import (
     PEOPLE,
     RUN,
     TABLE,
+    TRAIL,
+    TRAIL_FILE,
     WEIGHTS,
 )
 from tests.local.aws.rights.rows import NOBODY, READERS, rows
@@ -116,4 +118,10 @@ _GOVERNED = {
         },
     ),
 }
-RIGHTS = {**_EVIDENCE, **_ARTIFACTS, **_GOVERNED}
+_TRAIL = {
+    **rows("s3", TRAIL_FILE, {"GetObject": {"auditor"}, "PutObject DeleteObject": NOBODY}),
+    **rows("s3", f"{TRAIL}/elsewhere", {"GetObject PutObject": NOBODY}),
+    **rows("s3", f"{TRAIL}/else/where", {"GetObject PutObject": NOBODY}),
+    **rows("s3", TRAIL, {"ListBucket": {"auditor"}, "GetBucketPolicy PutBucketPolicy": NOBODY}),
+}
+RIGHTS = {**_EVIDENCE, **_ARTIFACTS, **_GOVERNED, **_TRAIL}

@@ -17,6 +17,10 @@ EQUIVALENT = {
         "policy of ArtifactsBucketPolicy",
         "NoArchiveIsDeleted: of train alone",
     ): "OnlyTrainWritesArchivesAndCheckpoints refuses deletions to everybody but train already",
+    (
+        "policy of TrailBucketPolicy",
+        "CloudTrailWrites: of everybody",
+    ): "OnlyCloudTrailWrites refuses everybody else",
 }
 # A wider action of these two statements would let a workflow tag its session. The evaluator knows a
 # web identity's AssumeRoleWithWebIdentity only, so no check notices these.
@@ -25,6 +29,8 @@ NOT_KILLED = {
     for number in (2, 3)
     for wider in ("sts:*", "sts:Assume*", "*")
 }
+_OF_SIGNING = ("AdministrationWithoutSigning", "WhoSeesThePublicKey")
+_OF_CLOUDTRAIL = ("CloudTrailEncrypts", "CloudTrailLooksAtTheKey")
 # (document, statement): an Allow on every resource
 STARS = {
     ("policy train of train", "Metrics"): "cloudwatch:PutMetricData has no resource type",
@@ -33,6 +39,10 @@ STARS = {
         "only with TrainInVpc; SageMaker's page of roles has these EC2 actions on `*`, and the"
         " interfaces do not exist before"
     ),
+    (
+        "policy worker-execution of worker-execution",
+        "SignInToTheRegistry",
+    ): "ecr:GetAuthorizationToken has no resource type",
     ("policy web-identity", "StateThisRoleToDatabricks"): (
         "sts:GetWebIdentityToken has no resource type; its conditions name audience, time and key"
     ),
@@ -41,10 +51,11 @@ STARS = {
     ),
     **{
         (f"policy of {key}", sid): "in a key's policy `*` is this key"
-        for key, own in (
-            ("SigningKey", "OnlyRegisterSigns"),
-            ("ApprovalKey", "OnlyApproverSigns"),
+        for key, sids in (
+            ("SigningKey", (*_OF_SIGNING, "OnlyRegisterSigns")),
+            ("ApprovalKey", (*_OF_SIGNING, "OnlyApproverSigns")),
+            ("TrailKey", ("AdministrationWithoutReading", "OnlyTheAuditorReads", *_OF_CLOUDTRAIL)),
         )
-        for sid in ("AdministrationWithoutSigning", own, "WhoSeesThePublicKey")
+        for sid in sids
     },
 }

@@ -1,7 +1,18 @@
 """Who may become which role, and which services a resource's own policy lets in."""
 
 from tests.local.aws.rights.conditions import EMR, LAMBDA, SAGEMAKER, Request
-from tests.local.aws.rights.names import ACCOUNT, HERE, PREFIX, REPOSITORY, TOPIC, role
+from tests.local.aws.rights.names import (
+    ACCOUNT,
+    HERE,
+    PREFIX,
+    REPOSITORY,
+    THE_TRAIL,
+    TOPIC,
+    TRAIL,
+    TRAIL_FILE,
+    TRAIL_KEY,
+    role,
+)
 
 OTHER = "111111111111"
 
@@ -22,10 +33,12 @@ PRINCIPALS |= {name: _person(name) for name in ("reconciler", "register", "mirro
 DATABRICKS, EXTERNAL_ID = f"arn:aws:iam::{OTHER}:role/unity-catalog", "an-external-id"
 CALLERS = {*PRINCIPALS.values(), DATABRICKS, role("uc-storage"), role("train"), _person("other")}
 OURS, THEIRS = ({"aws:sourceaccount": account} for account in (ACCOUNT, OTHER))
-SERVICES = {EMR, SAGEMAKER, LAMBDA, "ecs-tasks.amazonaws.com", "ec2.amazonaws.com"}
+ECS = "ecs-tasks.amazonaws.com"
+SERVICES = {EMR, SAGEMAKER, LAMBDA, ECS, "ec2.amazonaws.com"}
 BY_SERVICE = {SAGEMAKER: {"pipeline", "train", "scientist"}, EMR: {"prepare"}}
-# `register` has no condition: Lambda sends no aws:SourceAccount
-WITHOUT_ACCOUNT = {LAMBDA: {"register"}, "ecs-tasks.amazonaws.com": {"register"}}
+BY_SERVICE |= {ECS: {"register", "worker-execution"}}
+# these have no condition: Lambda sends no aws:SourceAccount
+WITHOUT_ACCOUNT = {LAMBDA: {"register", "secret-age", "rotation"}}
 
 
 WEB, ASSUME = "sts:AssumeRoleWithWebIdentity", "sts:AssumeRole"
@@ -95,16 +108,56 @@ def _publish(service: str, keys: dict[str, str]) -> tuple[str, Request]:
     return service, Request(PUBLISH, TOPIC, dict(keys))
 
 
+CLOUDTRAIL, CONTEXT = "cloudtrail.amazonaws.com", "kms:encryptioncontext:aws:cloudtrail:arn"
+OTHER_TRAILS = (None, f"{THE_TRAIL}-other", THE_TRAIL.replace(ACCOUNT, OTHER))
+
+
+def _trail(
+    action: str,
+    resource: str,
+    source: str | None = THE_TRAIL,
+    *,
+    service: str = CLOUDTRAIL,
+    **changed: str | None,
+) -> tuple[str, Request]:
+    """CloudTrail's own call for a trail; `changed` are its other keys."""
+    keys: dict[str, object] = {"aws:principalservicename": service}
+    own = {"acl": "bucket-owner-full-control", "context": THE_TRAIL} | changed
+    names = {"acl": "s3:x-amz-acl", "context": CONTEXT}
+    keys |= {names[name]: value for name, value in own.items() if value is not None}
+    keys |= {} if source is None else {"aws:sourcearn": source}
+    return service, Request(action, resource, keys)
+
+
+_LOOKS = (("s3:GetBucketAcl", TRAIL), ("kms:DescribeKey", TRAIL_KEY))
+_WRITES = (("s3:PutObject", TRAIL_FILE), ("kms:GenerateDataKey", TRAIL_KEY))
+TRAIL_LET_IN = [_trail(*each) for each in (*_LOOKS, *_WRITES)]
+TRAIL_KEPT_OUT = [
+    *(_trail(*each, source) for each in (*_LOOKS, *_WRITES) for source in OTHER_TRAILS),
+    *(_trail(*each, service=LAMBDA) for each in (*_LOOKS, *_WRITES)),
+    *(_trail(*_WRITES[0], acl=acl) for acl in (None, "private")),
+    *(_trail(*_WRITES[1], context=other) for other in (None, f"{THE_TRAIL}-other")),
+    *(
+        _trail("s3:PutObject", f"{TRAIL}/{place}")
+        for place in ("x", f"AWSLogs/{OTHER}/CloudTrail/f.json.gz", "AWSLogs/x")
+    ),
+    *(_trail(f"s3:{action}", TRAIL) for action in ("GetX", "ListBucket", "GetBucketPolicy")),
+    *(_trail(f"s3:{action}", TRAIL_FILE) for action in ("PutX", "GetObject", "DeleteObject")),
+    *(_trail(f"kms:{action}", TRAIL_KEY) for action in ("Decrypt", "GenerateX", "DescribeX")),
+    *(_trail("iam:PassRole", resource) for resource in (TRAIL, TRAIL_FILE, TRAIL_KEY)),
+]
 THEIR_APPLICATIONS, OUR_FUNCTION = (
     APPLICATIONS.replace(ACCOUNT, OTHER),
     f"{FUNCTIONS}{PREFIX}-register",
 )
 LET_IN = [
+    *TRAIL_LET_IN,
     *(_pull(EMR, action, "prepare", APPLICATIONS) for action in (*PULLS, SEES)),
     *(_pull(LAMBDA, action, "register", OUR_FUNCTION) for action in PULLS),
     *(_publish(service, OURS) for service in (EVENTS, CLOUDWATCH)),
 ]
 KEPT_OUT = [
+    *TRAIL_KEPT_OUT,
     *(_pull(EMR, action, "prepare", source) for action in PULLS for source in (None, FUNCTIONS)),
     _pull(EMR, PULLS[0], "prepare", THEIR_APPLICATIONS),
     _pull(LAMBDA, PULLS[0], "prepare", APPLICATIONS),

@@ -129,7 +129,7 @@ def allowed(world: World) -> set[Pair]:
 
 def _by_key(statements: Iterable[Mapping[str, Any]]) -> Iterator[Pair]:
     for statement in statements:
-        principals, actions = statement["Principal"]["AWS"], statement["Action"]
+        principals, actions = statement["Principal"].get("AWS", []), statement["Action"]
         for principal in [principals] if isinstance(principals, str) else principals:
             for action in [actions] if isinstance(actions, str) else actions:
                 if PREFIX in principal:

@@ -37,14 +37,22 @@ OPTIONS = {
     "DatabricksIdentity": "federated",
     "TrainInVpc": "true",
     "OpenLineageDomain": names.DOMAIN.rpartition("/")[2],
-    "WorkerKind": "elsewhere",
+    "WorkerKind": "ecs",
+    "RegisterImage": "r@sha256:" + "a" * 64,
+    "RotationAdminSecret": names.ADMIN_SECRET.partition(":secret:")[2].rpartition("-")[0],
 }
 # what the embedded environment leaves off
 PLAIN_OPTIONS = OPTIONS | {
+    "DataEvents": "false",
+    "WorkerKind": "elsewhere",
+    "RegisterImage": "",
+    "RotationAdminSecret": "",
     "DatabricksIdentity": "secret",
     "TrainInVpc": "false",
     "OpenLineageDomain": "",
 }
+# federated stores no secret that a function could rotate, so each layer has its most
+_OF_LAYER = {"compute": {"DatabricksIdentity": "secret"}}
 _NAMED_OTHERWISE = {"Deployer": "ci", "UnityCatalogStorage": "uc-storage"}
 _ROLE_IDS = ("Pipeline", "Prepare", "Train", "Register", "Mirror", "Deployer", "Scientist")
 _ROLE_IDS += ("Approver", "Auditor", "Reconciler", "UnityCatalogStorage")
@@ -52,15 +60,19 @@ _SHORT = {each: _NAMED_OTHERWISE.get(each, each.lower()) for each in _ROLE_IDS}
 _OF_FOUNDATION = {
     **{
         f"{each.capitalize()}Bucket": f"{PREFIX}-{each}-{ACCOUNT}-{REGION}"
-        for each in (*("governed", "evidence", "artifacts"),)
+        for each in (*("governed", "evidence", "artifacts", "trail"),)
     },
     "SigningKey": "signing",
     "ApprovalKey": "approval",
+    "TrailKey": "trail",
 }
 _OF_COMPUTE = {
     "RegisterQueue": f"http://localhost/{ACCOUNT}/{PREFIX}-register",
     "RegisterDeadLetters": f"http://localhost/{ACCOUNT}/{PREFIX}-register-dead",
     "PrepareApplication": names.APPLICATION.rpartition("/")[2],
+    "WorkerExecutionRole": f"{PREFIX}-worker-execution",
+    "SecretAgeRole": f"{PREFIX}-secret-age",
+    "RotationRole": f"{PREFIX}-rotation",
 }
 PHYSICAL = {
     **{f"{each}Role": f"{PREFIX}-{short}" for each, short in _SHORT.items()},
@@ -136,7 +148,7 @@ class World:
 
     def lets_in(self, service: str, request: Request) -> bool:
         """Whether the resource's policy allows a service's own call."""
-        policy = self._resource[request.resource]
+        policy = self._resource[owner(request.resource)]
         return _service_allowed(policy, _context(service, request), service)
 
     def may_assume(self, name: str, caller: str, keys: Mapping[str, str], *, action: str) -> bool:
@@ -181,7 +193,8 @@ def read(options: Mapping[str, str] = OPTIONS) -> World:
     """Read the layers that have policies, as these parameters make them."""
     found: list[Document] = []
     for name in infrastructure.LAYERS:
-        deployed = template.Deployed(options, PHYSICAL, EXPORTS, REGION, ACCOUNT)
+        chosen = {**options, **_OF_LAYER.get(name, {})}
+        deployed = template.Deployed(chosen, PHYSICAL, EXPORTS, REGION, ACCOUNT)
         layer = template.read(infrastructure.FOLDER / f"{name}.yaml", deployed)
         for logical, kind in layer.resources().items():
             if kind in _READERS:

@@ -10,7 +10,7 @@ from steps.prepare import schemas
 from steps.prepare.bounds import SplitRule
 from steps.prepare.filings import decision
 from steps.prepare.filings.split import Split
-from steps.prepare.filings.survey import survey
+from steps.prepare.verdict.surveyed import survey
 from tests.steps.prepare.support import fakes
 from tests.steps.prepare.support.decisions import decided, frame
 

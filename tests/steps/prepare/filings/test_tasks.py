@@ -8,7 +8,7 @@ import pytest
 
 from steps.prepare import task_mix
 from steps.prepare.filings import examination, examples, judge, tasks
-from steps.prepare.task_mix import AMONG_FOUR, GROUP, HEADING, Mix
+from steps.prepare.task_mix import AMONG_FOUR, COMPARE, GROUP, HEADING, Mix
 from tests.steps.prepare.support import fakes
 
 MIX = task_mix.parse(f"{GROUP}=0.25,{HEADING}=0.5,{AMONG_FOUR}=0.25")
@@ -47,7 +47,7 @@ def test_shares_are_kept_and_a_seed_draws_the_same_each_time() -> None:
 def test_every_answer_is_text_of_the_filing() -> None:
     given = factors(60)
     found = write(given, MIX)
-    assert {row["template"] for row in found} == set(task_mix.TEMPLATES)
+    assert {row["template"] for row in found} == {GROUP, HEADING, AMONG_FOUR}
     for row, factor in zip(found, given, strict=True):
         expected = factor["group"] if row["template"] == GROUP else factor["heading"]
         assert row["completion"] == expected
@@ -111,7 +111,7 @@ def test_a_group_is_asked_for_without_personal_data() -> None:
     assert "jane.doe" not in str(rows)
 
 
-@pytest.mark.parametrize("template", [AMONG_FOUR, GROUP])
+@pytest.mark.parametrize("template", [AMONG_FOUR, GROUP, COMPARE])
 def test_other_words_need_another_version(template: str) -> None:
-    words = {AMONG_FOUR: "2cf11b0e3c18a588", GROUP: "5c082dfea1a1205a"}
+    words = {AMONG_FOUR: "2cf11b0e3c18a588", GROUP: "5c082dfea1a1205a", COMPARE: "a8e589de7b94458c"}
     assert examples.text_sha256(template, tasks.INSTRUCTIONS[template])[:16] == words[template]

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from steps.prepare.repeats import links, sketch
+from steps.prepare.rounds.rounds import AT_ONCE
 from tests.steps.prepare.support import edited
 
 if TYPE_CHECKING:
@@ -41,8 +42,11 @@ def linked(
             }
         )
     )
-    found = links.links(
-        frame.select("row", *links.SKETCH), frame.select("row", *links.SETS), count=len(rows)
+    (found,) = links.links(
+        [frame.select("row", *links.SKETCH)],
+        lambda _: frame.select("row", *links.SETS),
+        AT_ONCE,
+        count=len(rows),
     )
     assert found.columns == links.LINKED.names
     return {each["row"]: (each["near_row"], each["family_rank"]) for each in found.collect()}

@@ -8,6 +8,9 @@ from steps.prepare.arrow_tasks import mapped
 from steps.prepare.bounds import SplitRule
 from steps.prepare.filings import decision, judge
 from steps.prepare.filings.split import Split
+from steps.prepare.rounds.rounds import AT_ONCE
+from steps.prepare.rounds.shards import WHOLE
+from steps.prepare.verdict.linked import unlinked
 from tests.steps.prepare.support import fakes
 
 if TYPE_CHECKING:
@@ -29,8 +32,8 @@ def decided(raw: "DataFrame", split: Split = ALL_TRAIN) -> "DataFrame":
     made = raw.mapInArrow(mapped(judge.kernel), judge.DDL).toArrow()
     numbered = made.append_column("row", pa.array(range(made.num_rows), pa.int64()))
     rows = raw.sparkSession.createDataFrame(numbered)
-    found = decision.decided(
-        lambda kind, names: rows.where(F.col("kind") == kind).select(*names, "row")
+    (found,) = decision.decided(
+        lambda kind, names, _=WHOLE: rows.where(F.col("kind") == kind).select(*names, "row"),
+        AT_ONCE,
     )
-    family = F.when(decision.usable(), F.col("example_id"))
-    return decision.final(found.withColumn("family_id", family), split)
+    return unlinked(found, split)

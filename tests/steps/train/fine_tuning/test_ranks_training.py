@@ -220,3 +220,16 @@ def test_both_processes_have_equally_many_passes_and_each_row_counts_once(
     assert five == [[[0, 1], True], [[4], True]]
     assert other_five == [[[2, 3], True], [[0, 1], False]]
     assert (one, other_one) == ([[[0], True]], [[[0], False]])
+
+
+def test_both_processes_take_the_leaders_mode_and_no_kernel_that_failed_in_one(
+    ran: SimpleNamespace,
+) -> None:
+    leader, other = (result["precision"] for result in ran.results)
+    expected = {
+        "effective": "off",
+        "kernels": "plain: kernel gated: RuntimeError: x",
+        "uses": False,
+    }
+    assert leader == expected | {"kept": True}
+    assert other == expected | {"kept": False}

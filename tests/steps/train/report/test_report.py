@@ -262,3 +262,31 @@ def test_both_charts_over_steps_have_one_axis() -> None:
         for svg in page.split("<svg")[1:3]
     ]
     assert axes[0] == axes[1] != []
+
+
+def test_page_and_card_have_the_reason_of_a_precision_and_its_figures() -> None:
+    precision = {
+        **document()["precision"],
+        "kernels": "plain: kernel rotated: RuntimeError: <b>",
+        "choice": {
+            "mode": "storage",
+            "predicted": "native_dx",
+            "reason": "measured 1.20 times as fast as native_dx, which the roofline names",
+            "tried": [
+                {"mode": "storage", "tokens_per_second": 4567.8, "recomputed_layers": 3},
+                {"mode": "off", "fault": "it does not fit this device"},
+            ],
+        },
+    }
+    found = example(precision=precision)
+    page, card = " ".join(Outline(html_page.render(found)).text.split()), model_card.render(found)
+    for text in (
+        "measured 1.20 times as fast as native_dx",
+        "4,568 tokens/s in the decoder layers, 3 of them recomputed",
+        "it does not fit this device",
+        "RuntimeError: <b>",
+    ):
+        assert text in page, text
+    assert "Chosen: measured 1.20 times as fast" in card
+    assert "RuntimeError: &lt;b&gt;" in card
+    assert card.count("\n* Determinism") == 1, "the list continues"

@@ -43,8 +43,7 @@ CONNECTED = {
 def job(root: Path, base: Path, curated: Path, **changes: str) -> SimpleNamespace:
     """Return the arguments of `train` for a job with its folders below `root`."""
     mirror = json.loads((base / MIRROR).read_text())
-    paths = Paths(root)
-    paths.base_model.parent.mkdir(parents=True)
+    (paths := Paths(root)).base_model.parent.mkdir(parents=True)
     paths.base_model.symlink_to(base)
     hyperparameters = {
         "execution_arn": ARN,
@@ -74,7 +73,8 @@ def job(root: Path, base: Path, curated: Path, **changes: str) -> SimpleNamespac
     }
     evidence = MemoryEvidence({PREPARED: prepared(curated, ARN, 0).to_bytes()})
     return SimpleNamespace(
-        arguments=arguments.parse(hyperparameters | changes),
+        texts=(texts := hyperparameters | changes),
+        arguments=arguments.parse(texts),
         paths=paths,
         services=Services(LocalCatalog(curated), evidence, None, BUILD),
         evidence=evidence,

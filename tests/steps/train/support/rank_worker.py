@@ -10,10 +10,12 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from steps.governance.documents.precision import Tried
 from steps.governance.errors import GovernanceError
 from steps.train.distributed import processes
 from steps.train.distributed.processes import Processes
 from steps.train.stopping import Stopped
+from tests.steps.train.support.cards import h100
 from tests.steps.train.support.curated_table import ARN, prepared
 from tests.steps.train.support.jobs import PREPARED, job, printed_lines, run, sigterm_after_step
 
@@ -34,6 +36,7 @@ def main(path: str) -> None:
     leave, Processes.leave = Processes.leave, lambda self: None  # type: ignore[method-assign]
     results = {entry["name"]: _train(entry) for entry in plan}
     results["agreement"] = _agreement()
+    results["precision"] = _precision(plan[0])
     leave(GROUP)
     print(json.dumps(results))  # noqa: T201 - read by the test
 
@@ -86,6 +89,37 @@ def _agreement() -> dict[str, Any]:
         "from_leader": GROUP.from_leader(lambda: f"from {GROUP.rank}"),
         "refused": refused,
         "share": [GROUP.share([0, 1, 2, 3, 4], 2), GROUP.share([0], 2)],
+    }
+
+
+def _precision(entry: dict[str, Any]) -> dict[str, Any]:
+    """Return what `auto` is in this process, on a card whose kernels fail in the last process.
+
+    Each process would measure other speeds: in the first `off` is fastest, in the others native.
+    """
+    from steps.train.model import branch
+    from steps.train.model.choosing import kernel_check, measured, trial
+    from steps.train.model.choosing.kept import Kept
+
+    root = Path(entry["root"]).parent / f"chooses-{GROUP.rank}"
+    mine = uneven(root, Path(entry["base"]), Path(entry["curated"]), **entry["changes"])
+    speeds = {"storage": 100.0, "native_dx": 100.0, "off": 100.0}
+    speeds["off" if GROUP.is_leader else "native_dx"] = 200.0
+    trial.timed = lambda candidates, watch, **_: [  # type: ignore[assignment]
+        Tried(mode=each.mode, tokens_per_second=speeds[each.mode]) for each in candidates
+    ]
+    branch.has_triton = lambda: True  # type: ignore[assignment]
+    branch.kernels = lambda: None
+    fault = None if GROUP.rank < GROUP.count - 1 else "kernel gated: RuntimeError: x"
+    kernel_check.fault = lambda *_: fault
+    kept = Kept(root / "checkpoints", {}, None)
+    with printed_lines():
+        found = measured.decide(mine.arguments, Path(entry["base"]), h100(), kept)
+    return {
+        "effective": found.effective,
+        "kernels": found.kernels,
+        "uses": branch._used["kernels"],
+        "kept": (root / "checkpoints" / "auto-mode.json").exists(),
     }
 
 

@@ -49,7 +49,7 @@ def quantized(dtype: torch.dtype) -> dict[str, bool]:
     x[3] = 0
     _, plain = fp8_linear.quantize_rows(x)
     quotients, scales = torch.empty(64, 300), torch.empty(64, 1)
-    smallest = fp8_linear._SMALLEST_SCALE
+    smallest = fp8_linear.SMALLEST_SCALE
     sources.quantized_rows[(64,)](x, quotients, scales, 300, smallest, BLOCK=512)
     rows, again = launched.quantized_rows(x, smallest)
     return {

@@ -1,0 +1,119 @@
+"""Count and hash all rows before anything is committed, on Spark.
+
+    found = survey(rows, rounds)      # steps.prepare.filings.survey.Survey
+
+The digest is of rows, not of files: the sha256 over the sorted sha256 of rows, per filing, then per
+company. So it is the same on every engine, and two runs of one execution can be compared although
+their files may differ. No task gathers the rows of a company: only those of a filing, or a 256th of
+a company's rejected rows.
+"""
+
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from steps.prepare.filings import decision, groups, measures
+from steps.prepare.filings.examination import INVALID, NOT_UTF8
+from steps.prepare.filings.groups import Group
+from steps.prepare.filings.judge import GIVEN, NULL, SEPARATOR
+from steps.prepare.filings.survey import Survey
+from steps.prepare.rounds.rounds import AT_ONCE, Rounds
+from steps.prepare.schemas import REJECTED
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+# The details of these reasons are the same for many filings and quote no filing.
+_DETAILED = (INVALID, NOT_UTF8)
+_FILING = ("filing_id", "raw_sha256")
+_GROUP = ("kind", "cik", "reason", "split", "remark")
+# Between the rounds: rows, and their filings.
+_ROWS = pa.schema(
+    [(name, pa.string()) for name in ("key", *_GROUP, *_FILING, "share", "print")]
+    + [(name, pa.int32()) for name in ("year", *measures.MEASURES)]
+)
+_FILINGS = pa.schema(
+    [(name, pa.string()) for name in ("key", *_GROUP, *_FILING, "prints")]
+    + [("year", pa.int32()), *((name, pa.int64()) for name in ("rows", *measures.MEASURES))]
+)
+
+
+def survey(rows: "DataFrame", rounds: Rounds = AT_ONCE) -> Survey:
+    """Count and fingerprint the final rows, by their keys.
+
+    The rows are grouped by filing first, then by company, on the executors. Only identities,
+    digests and counts come to the driver.
+    """
+    of_rows = rounds.by("key", [_of_rows(rows)], _ROWS, kind="survey")
+    filings = rounds.by("key", map(_by_filing, of_rows), _FILINGS, kind="survey_filings")
+    found = [
+        Group(**row.asDict() | {"filings": tuple(sorted(row["filings"]))})
+        for frame in filings
+        for row in _by_company(frame).collect()
+    ]
+    return Survey(tuple(sorted(found, key=_order)))
+
+
+def _of_rows(rows: "DataFrame") -> "DataFrame":
+    """Return `_ROWS`; `key` is the same for all rows that are grouped with one."""
+    from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
+
+    kept_example = decision.usable()
+    remark = F.when(F.col("reason").isin(*_DETAILED), F.col("detail")).when(
+        F.col("reason").isNull(), F.col("ignored")
+    )
+    of_kept = F.sha2(F.concat_ws(SEPARATOR, "fingerprint", "family_id"), 256)
+    share = F.when(F.col("filing_id").isNull(), F.substring("print", 1, 2))
+    made = rows.select(
+        *("kind", "cik", "reason", "split", "year", *measures.MEASURES),
+        remark.alias("remark"),
+        F.when(kept_example, of_kept).otherwise(_of_rejected()).alias("print"),
+        *(F.when(kept_example, F.col(name)).alias(name) for name in _FILING),
+    ).withColumn("share", share)
+    key = F.concat_ws("/", "cik", F.coalesce("filing_id", "share"))
+    return made.withColumn("key", key).select(*_ROWS.names)
+
+
+def _by_filing(rows: "DataFrame") -> "DataFrame":
+    """Return `_FILINGS`: a row for each filing, or 256th of a company's rejected rows."""
+    from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
+
+    grouped = rows.groupBy(*_GROUP, *_FILING, "share").agg(
+        F.count(F.lit(1)).alias("rows"), _digest("print").alias("prints"), *measures.sums()
+    )
+    return grouped.withColumn("key", F.coalesce("cik", F.lit(""))).select(*_FILINGS.names)
+
+
+def _by_company(filings: "DataFrame") -> "DataFrame":
+    from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
+
+    member = F.concat_ws(
+        groups.SEPARATOR, *_FILING, F.col("rows").cast("string"), *measures.texts()
+    )
+    return filings.groupBy(*_GROUP).agg(
+        F.sum("rows").alias("rows"),
+        F.concat_ws(",", *(F.sum(name).cast("string") for name in measures.STYLES.values())).alias(
+            "styles"
+        ),
+        _digest("prints").alias("sha256"),
+        F.collect_list(F.when(F.col("filing_id").isNotNull(), member)).alias("filings"),
+    )
+
+
+def _digest(column: str) -> "Column":
+    """sha256 of all digests of a group, in order."""
+    from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
+
+    return F.sha2(F.array_join(F.array_sort(F.collect_list(column)), ""), 256)
+
+
+def _order(group: Group) -> tuple[str, ...]:
+    return tuple(getattr(group, name) or "" for name in _GROUP)
+
+
+def _of_rejected() -> "Column":
+    """sha256 of a row as the rejected table will hold it; null and empty text differ."""
+    from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
+
+    texts = [F.coalesce(F.col(name), F.lit(NULL)) for name in REJECTED.names if name not in GIVEN]
+    return F.sha2(F.concat_ws(SEPARATOR, *texts), 256)

@@ -1,0 +1,89 @@
+"""Rows that are decided in several rounds are those that are decided at once, digests included."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from deltalake import DeltaTable
+
+from steps.governance.documents.manifest import Prepared
+from steps.prepare.bounds import Bounds, SplitRule
+from steps.prepare.delta.staging import kept, tasks
+from steps.prepare.filings import decision
+from tests.steps.prepare.support import edited, fakes
+from tests.steps.prepare.support.world import World
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+pytestmark = pytest.mark.spark
+
+ANY = Bounds(most_overlap=1.0, most_rejected=1.0, most_repeats=1.0, least_eval=0.0, most_eval=1.0)
+
+
+def corpus() -> list[dict[str, str | None]]:
+    """Filings with equal, near and related risk factors; some are loaded twice, some are bad."""
+    rows = [
+        row | {"cik": str(int(str(row["cik"])) + 100 * seed), "filename": f"{seed}-{at}.htm"}
+        for seed in range(3)
+        for at, row in enumerate(edited.corpus(seed))
+    ]
+    return [*rows, *rows[:3], rows[4] | {"filing_date": "soon"}, *fakes.corpus()]
+
+
+def content(world: World, prepared: Prepared) -> dict[str, Any]:
+    tables = (world.curated, world.curated.with_name("examples_rejected"))
+    made = (json.loads(DeltaTable(str(path)).history(1)[0]["userMetadata"]) for path in tables)
+    return {
+        "counts": prepared.counts,
+        "checks": prepared.contract,
+        "digests": [each["content_sha256"] for each in made],
+        "profile": [check.found for check in prepared.contract.checks],
+        "rows": sorted(
+            json.dumps({**row, "execution_id": None}, sort_keys=True)
+            for name in ("examples", "examples_rejected")
+            for row in world.rows(name)
+        ),
+    }
+
+
+@pytest.fixture
+def files(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
+    """Kind and shard of each file that is kept."""
+    found = list[tuple[str, int]]()
+    real = kept._stacks
+
+    def seen(rows: Any, parts: Any) -> Any:
+        found.extend((row["kind"], row["shard"]) for row in rows)
+        return real(rows, parts)
+
+    monkeypatch.setattr(kept, "_stacks", seen)
+    return found
+
+
+@pytest.mark.parametrize(
+    "split", [SplitRule(), SplitRule("family"), SplitRule("year", 2_019)], ids=lambda rule: rule.by
+)
+def test_several_rounds_give_the_rows_and_digests_of_one(
+    spark: "SparkSession",
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    files: list[tuple[str, int]],
+    split: SplitRule,
+) -> None:
+    changes = {"contract": ANY, "split": split, "eval_fraction": 0.3}
+    worlds = [World(spark, tmp_path / name, corpus()) for name in ("one", "several")]
+    one = content(worlds[0], worlds[0].run(**changes))
+    assert not {kind for kind, _ in files} & {"buckets", "keyed", "survey"}
+    assert {shard for _, shard in files} == {0}
+    files.clear()
+    monkeypatch.setattr(kept, "ROWS_OF_A_SHARD", 40)
+    monkeypatch.setattr(tasks, "_FILE_BYTES", 4_000)
+    several = content(worlds[1], worlds[1].run(**changes))
+    assert several == one
+    for kind in ("keyed", "once", "buckets", "pairs", "begun", "edges", "asked", "survey", "grams"):
+        assert len({shard for name, shard in files if name == kind}) > 1, kind
+    reasons = one["counts"].rejected_by_reason
+    assert {"duplicate_filing", "duplicate_example", decision.NEAR_DUPLICATE} <= set(reasons)
+    assert (decision.FAMILY_IN_TRAIN in reasons) == (split.by == "year")
