@@ -114,9 +114,8 @@ def _row(tokens: int) -> dict[str, Tensor | int]:
 def _as_on_cuda(labelled: int) -> Iterator[None]:
     """Take the branches of a GPU; select a known number of labelled states."""
 
-    def states(hidden: Tensor, head: Tensor, labels: Tensor, chunk: int) -> Any:
-        rows = max(1, chunk // head.shape[0])
-        return hidden[0, :labelled].contiguous(), labels[0, :labelled].contiguous(), rows
+    def states(hidden: Tensor, labels: Tensor, positions: Tensor | None) -> Any:
+        return hidden[0, :labelled].contiguous(), labels[0, :labelled].contiguous()
 
     with ExitStack() as stack:
         stack.enter_context(mock.patch.object(branch, "on_cuda", return_value=True))

@@ -1,6 +1,9 @@
 """Measure our training against its peers, on the same documents and model, as a table of ratios.
 
     python -m scripts.training_bench [--quick] [--rounds 2] [--json FILE]        (make bench-train)
+    python -m scripts.training_bench --only gpu --rounds 1 --minutes 9 --into docs/bench-train.md
+
+The second line is for a GPU that is lent for ten minutes: it runs unattended.
 
 Every case runs in a separate process with one thread; the numbers are medians over the rounds.
 Tokens are real ones, without padding. Peak RSS is that of the whole process, imports included. The
@@ -14,6 +17,7 @@ import json
 import os
 import platform
 import sys
+import time
 from pathlib import Path
 
 from scripts.training_bench import sections, table
@@ -26,7 +30,8 @@ def main() -> int:
     if not PEERS.exists():
         print(f"{PEERS} is not there; run scripts/bench-venv", file=sys.stderr)
         return 2
-    runner = Runner(arguments.threads)
+    until = time.monotonic() + 60 * arguments.minutes if arguments.minutes else None
+    runner = Runner(arguments.threads, until)
     extent = sections.Extent(arguments.quick, arguments.rounds, arguments.rehearse_gpu)
     printed = [
         row for section in arguments.only for row in sections.measure(section, runner, extent)
@@ -40,6 +45,8 @@ def main() -> int:
             "cases": runner.results,
         }
         arguments.json.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    if arguments.into:
+        table.write_into(arguments.into, printed, about(arguments))
     return 1 if runner.failures else 0
 
 
@@ -66,6 +73,14 @@ def parse(argv: list[str]) -> argparse.Namespace:
         "--rehearse-gpu",
         action="store_true",
         help="run the code of the GPU rows on the CPU, with tiny shapes",
+    )
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        help="end after so long; rows that were not reached give the reason",
+    )
+    parser.add_argument(
+        "--into", type=Path, help="also replace the rows of the same names in this page's table"
     )
     parser.add_argument("--json", type=Path, help="also write every number to this file")
     arguments = parser.parse_args(argv)

@@ -57,19 +57,19 @@ _ROWS: tuple[tuple[str, str, Target | None, NumbersOf], ...] = (
     (
         "tokens per second: native FP8, ours in bfloat16",
         "tok/s",
-        Target("at least", 1.3),
+        Target("at least", 1.15),
         _speed("ours native", "ours fp8 off"),
     ),
     (
         "tokens per second: native FP8, TRL's default recipe",
         "tok/s",
-        Target("at least", 1.5),
+        Target("at least", 2),
         _speed("ours native", "trl default"),
     ),
     (
         "tokens per second: FP8 storage, ours in bfloat16",
         "tok/s",
-        Target("at least", 0.95),
+        Target("at least", 0.97),
         _speed("ours storage", "ours fp8 off"),
     ),
     (

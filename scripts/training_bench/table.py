@@ -5,6 +5,7 @@ A row that could not be measured gives the reason instead of a number. Nothing i
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 HEADINGS = ("what", "ours", "peer", "ratio", "target", "met")
@@ -93,6 +94,27 @@ def rendered(rows: Sequence[Row]) -> str:
     return "\n".join(f"| {line} |" for line in [padded[0], rule, *padded[1:]]).replace(
         f"| {rule} |", f"|-{rule}-|"
     )
+
+
+def write_into(page: Path, rows: Sequence[Row], about: str) -> None:
+    """Replace the lines of measured rows in the page's tables, and add a line about the run.
+
+    A row that was not measured leaves the page's line as it is.
+
+    Raises:
+        ValueError: the page has no line of a row.
+    """
+    lines = page.read_text(encoding="utf-8").splitlines()
+    measured = [row for row in rows if row.ratio is not None]
+    for row in measured:
+        found = [n for n, line in enumerate(lines) if line.startswith(f"| {row.what} ")]
+        if not found:
+            raise ValueError(f"{page} has no line of the row {row.what!r}")
+        lines[found[0]] = f"| {' | '.join(row.cells())} |"
+    if measured:
+        names = ", ".join(row.what for row in measured)
+        lines += ["", f"Measured later ({about}): {names}."]
+    page.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def _quantity(value: float | None, unit: str) -> str:

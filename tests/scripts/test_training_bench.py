@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from scripts.training_bench import gpu_rows, rows, sections, table
+from scripts.training_bench import runner as runner_module
 from scripts.training_bench.__main__ import parse
 from scripts.training_bench.cases import documents, fp8_modes, ours, reference_loss
 from scripts.training_bench.cases.meter import Meter
@@ -152,3 +154,44 @@ def test_fp8_halves_the_weights_and_saves_no_more_for_backward(tiny_model: Path)
     storage, off = fp8_modes.sizes(job, mode="storage"), fp8_modes.sizes(job, mode="off")
     assert storage["linear_bytes"] <= 0.53 * off["linear_bytes"]
     assert storage["saved_bytes"] == off["saved_bytes"]
+
+
+def test_a_case_that_the_time_does_not_reach_is_no_failure_and_gives_the_reason(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    limits: list[float] = []
+
+    def run(job: Job, threads: int, *, limit: float) -> dict[str, Any]:
+        limits.append(limit)
+        now[0] += 50
+        return measured(100, 1, 1)
+
+    now = [1000.0]
+    monkeypatch.setattr(runner_module, "run", run)
+    monkeypatch.setattr(runner_module.time, "monotonic", lambda: now[0])
+    runner = Runner(until=1090.0)
+    runner.interleaved({name: Job(name, "m", 1) for name in ("a", "b", "c")}, 1)
+    assert limits == [90.0, 40.0]
+    assert runner.failures == {}
+    with pytest.raises(CaseFailed, match="c was not run: the time was over"):
+        runner.of("c")
+
+
+def test_measured_rows_replace_their_lines_of_the_page_and_no_others(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# Page\n\n| one | | | | | no |\n| two | | | | | no |\n")
+    one, two = Row("one", "MB", 2e7, 1e7), Row("two", "", missing="no CUDA device")
+    table.write_into(page, [one, two], "an H200")
+    lines = page.read_text().splitlines()
+    assert lines[2] == "| one | 20 MB | 10 MB | 2 |  |  |"
+    assert lines[3] == "| two | | | | | no |"
+    assert lines[-1] == "Measured later (an H200): one."
+    with pytest.raises(ValueError, match="no line of the row 'three'"):
+        table.write_into(page, [Row("three", "", 1.0)], "")
+
+
+def test_the_page_has_a_line_of_each_row_of_a_gpu() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "bench-train.md").read_text()
+    for row in gpu_rows.missing("no CUDA device"):
+        (line,) = [each for each in page.splitlines() if each.startswith(f"| {row.what} ")]
+        assert row.target is None or str(row.target) in line

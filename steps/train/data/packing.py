@@ -114,6 +114,8 @@ def collate(rows: Sequence[Row]) -> "dict[str, Tensor | int]":
     Returns:
         `input_ids`, `labels` and `position_ids` of shape (1, tokens), int64; `cu_seq_lens_q` and
         `cu_seq_lens_k` of shape (documents + 1,), int32; `max_length_q` and `max_length_k` as ints.
+        `label_positions`, (labels,), int64, are the positions that predict a token with a label:
+        found here, they need not be read from the GPU.
         An `attention_mask` is left out: with one, transformers does not derive document borders
         from the positions, and a document would attend to its neighbours.
     """
@@ -122,9 +124,11 @@ def collate(rows: Sequence[Row]) -> "dict[str, Tensor | int]":
     documents = list(chain.from_iterable(rows))
     lengths = [len(document) for document in documents]
     borders = torch.tensor([0, *accumulate(lengths)], dtype=torch.int32)
+    labels = torch.tensor([list(chain.from_iterable(map(_labels, documents)))])
     return {
         "input_ids": torch.tensor([list(chain.from_iterable(d.ids for d in documents))]),
-        "labels": torch.tensor([list(chain.from_iterable(map(_labels, documents)))]),
+        "labels": labels,
+        "label_positions": (labels[0, 1:] != IGNORED).nonzero()[:, 0],
         "position_ids": torch.cat([torch.arange(length) for length in lengths])[None],
         "cu_seq_lens_q": borders,
         "cu_seq_lens_k": borders,

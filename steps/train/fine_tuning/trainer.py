@@ -10,9 +10,10 @@ can also read the optimizer state that a single process wrote.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from transformers import Trainer
 from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME
 
-from steps.train.data.packing import IGNORED, collate
+from steps.train.data.packing import Row, collate
 from steps.train.distributed import fsdp
 from steps.train.fine_tuning import trainer_settings
 from steps.train.fine_tuning.divergence import Diverged
@@ -31,6 +32,8 @@ from steps.train.fine_tuning.row_order import PaddedRows, RowOrder
 from steps.train.fine_tuning.run import TrainingRun
 from steps.train.model import lora
 from steps.train.planning.flops import Tokens
+
+_COUNTS = "counts"  # of a batch; the model does not get it
 
 
 class SharedTrainer(Trainer):
@@ -110,6 +113,8 @@ class SharedTrainer(Trainer):
 class FineTuneTrainer(SharedTrainer):
     """Trainer that writes our checkpoints and also checks that gradients are finite."""
 
+    _read_loss = 0.0  # of the current step, in this process
+
     def __init__(self, model: PeftModel, run: TrainingRun, history: History) -> None:
         super().__init__(
             model=model,
@@ -117,7 +122,7 @@ class FineTuneTrainer(SharedTrainer):
                 run.schedule, run.batching, run.precision, run.checkpoints.folder
             ),
             train_dataset=PaddedRows(run.rows),
-            data_collator=collate,
+            data_collator=_counted,
         )
         self.run, self.history = run, history
         self.step_tokens = Tokens(0, 0, 0)  # of this process, in the current optimizer step
@@ -125,8 +130,15 @@ class FineTuneTrainer(SharedTrainer):
     def get_batch_samples(self, *args: Any, **kwargs: Any) -> tuple[list[Any], Any]:
         """Return the passes of one optimizer step and their target tokens; count their tokens."""
         passes, targets = super().get_batch_samples(*args, **kwargs)
-        self.step_tokens = sum(map(_tokens, passes), Tokens(0, 0, 0))
+        self.step_tokens = sum((each.pop(_COUNTS) for each in passes), Tokens(0, 0, 0))
         return passes, targets
+
+    def floating_point_ops(self, inputs: dict[str, Any]) -> int:
+        """Return 0: planning/flops.py counts, and Trainer's sum is one more transfer a step."""
+        return 0
+
+    def store_flos(self) -> None:
+        """Store nothing, see `floating_point_ops`."""
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
         """Save the adapters only. Trainer's own method also pickles its arguments."""
@@ -143,8 +155,11 @@ class FineTuneTrainer(SharedTrainer):
                 checkpoints.seal(step, self.history)
         self.accelerator.wait_for_everyone()
 
-    def _clip_grad_norm(self, model: torch.nn.Module) -> torch.Tensor:
-        """Clip the gradients and check that they are finite.
+    def _clip_grad_norm(self, model: torch.nn.Module) -> float:
+        """Clip the gradients, read norm and loss, and check that the norm is finite.
+
+        This is the only transfer from the device in a step: everything queued must be done for it.
+        `_maybe_log_save_evaluate` hands the loss that was read here to Trainer.
 
         Trainer calls this before the optimizer step, so a gradient that is refused here has not
         changed the adapters, and they can still be saved.
@@ -153,8 +168,10 @@ class FineTuneTrainer(SharedTrainer):
             Diverged: the norm of the gradients is not finite.
         """
         clip: Any = super()._clip_grad_norm  # Trainer has no types
-        norm: torch.Tensor = clip(model)
-        if not math.isfinite(float(norm)):
+        norm: Any = clip(model)
+        norm = norm.full_tensor() if hasattr(norm, "full_tensor") else norm  # of a sharded model
+        self._read_loss, read_norm = torch.stack([self._tr_loss, norm.to(self._tr_loss)]).tolist()
+        if not math.isfinite(read_norm):
             last_good = self.state.global_step
             if last_good:
                 self._save_checkpoint(model, None)
@@ -162,14 +179,22 @@ class FineTuneTrainer(SharedTrainer):
             raise Diverged(
                 f"training diverged at step {last_good + 1}",
                 expected="a finite loss and gradient norm",
-                got=f"loss {float(self._tr_loss):g}, gradient norm {float(norm):g}",
+                got=f"loss {self._read_loss:g}, gradient norm {read_norm:g}",
                 do=f"lower LearningRate{kept}",
             )
-        return norm
+        return float(read_norm)
+
+    def _maybe_log_save_evaluate(self, tr_loss: torch.Tensor, *args: Any, **kwargs: Any) -> None:
+        """Let Trainer log the loss that was read, over gloo where processes share it."""
+        step = self.state.global_step
+        logs = self.control.should_log and step > self._globalstep_last_logged
+        loss = torch.tensor(self._read_loss) if logs else tr_loss
+        super()._maybe_log_save_evaluate(loss, *args, **kwargs)
+        if logs:
+            tr_loss.zero_()
 
 
-def _tokens(batch: dict[str, Any]) -> Tokens:
-    """Count the tokens of one pass. Rows have no padding, so every token counts."""
-    lengths = batch["cu_seq_lens_q"].diff().long()
-    pairs = lengths * (lengths + 1) // 2
-    return Tokens(int(lengths.sum()), int(pairs.sum()), int((batch["labels"] != IGNORED).sum()))
+def _counted(rows: Sequence[Row]) -> dict[str, Any]:
+    """Return the batch of one pass with its counts, while both are on the host."""
+    documents = chain.from_iterable(rows)
+    return {**collate(rows), _COUNTS: Tokens.of(documents)}

@@ -93,6 +93,7 @@ def arguments(
         ddp_find_unused_parameters=False,  # every pass uses every adapter
         ddp_broadcast_buffers=False,  # buffers never change
         dataloader_pin_memory=not on_cpu,
+        accelerator_config={"non_blocking": not on_cpu},  # a copy that blocks waits for the GPU
         remove_unused_columns=False,  # rows are lists of documents, not columns
         seed=schedule.seed,
         data_seed=schedule.seed,

@@ -52,7 +52,12 @@ class _ChunkedNll(torch.autograd.Function):
 
 @torch.no_grad()
 def token_nll(
-    hidden: Tensor, head: Tensor, labels: Tensor, *, chunk_logits: int = CHUNK_LOGITS
+    hidden: Tensor,
+    head: Tensor,
+    labels: Tensor,
+    *,
+    positions: Tensor | None = None,
+    chunk_logits: int = CHUNK_LOGITS,
 ) -> Tensor:
     """Return the negative log likelihood, in nats, of each labelled token, in their order.
 
@@ -62,7 +67,8 @@ def token_nll(
     Returns:
         (labelled tokens,), float32.
     """
-    states, targets, rows = _labelled(hidden, head, labels, chunk_logits)
+    states, targets = _labelled(hidden, labels, positions)
+    rows = max(1, chunk_logits // head.shape[0])
     nll = torch.empty(len(targets), dtype=torch.float32, device=hidden.device)
     for start in range(0, len(targets), rows):
         part = slice(start, start + rows)
@@ -72,7 +78,12 @@ def token_nll(
 
 
 def completion_nll(
-    hidden: Tensor, head: Tensor, labels: Tensor, *, chunk_logits: int = CHUNK_LOGITS
+    hidden: Tensor,
+    head: Tensor,
+    labels: Tensor,
+    *,
+    positions: Tensor | None = None,
+    chunk_logits: int = CHUNK_LOGITS,
 ) -> Tensor:
     """Return the summed negative log likelihood, in nats, of all labelled tokens.
 
@@ -80,24 +91,27 @@ def completion_nll(
         hidden: (batch, tokens, width), the last hidden states.
         head: (vocabulary, width), frozen.
         labels: (batch, tokens), unshifted; `IGNORED` where no loss is computed.
+        positions: (labelled,), of the states that predict a labelled token, in a batch of one row.
+            None finds them, which waits for a GPU.
         chunk_logits: logits that exist at once.
 
     Returns:
         A float32 number.
     """
-    states, targets, rows = _labelled(hidden, head, labels, chunk_logits)
+    states, targets = _labelled(hidden, labels, positions)
+    rows = max(1, chunk_logits // head.shape[0])
     apply: Any = _ChunkedNll.apply  # torch has no types here
     nll: Tensor = apply(states, head, targets, rows)
     return nll
 
 
-def _labelled(
-    hidden: Tensor, head: Tensor, labels: Tensor, chunk_logits: int
-) -> tuple[Tensor, Tensor, int]:
-    """Return the states that predict a labelled token, these tokens, and the rows of a chunk.
+def _labelled(hidden: Tensor, labels: Tensor, positions: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Return the states that predict a labelled token, and these tokens.
 
     The state of position t predicts the token at position t + 1.
     """
+    if positions is not None:
+        return hidden[0].index_select(0, positions), labels[0].index_select(0, positions + 1)
     targets = labels[:, 1:]
     kept = targets != IGNORED
-    return hidden[:, :-1][kept], targets[kept], max(1, chunk_logits // head.shape[0])
+    return hidden[:, :-1][kept], targets[kept]

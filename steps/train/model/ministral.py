@@ -37,6 +37,7 @@ class PackedMinistral(Mistral3ForConditionalGeneration):
         num_items_in_batch: Tensor | int | None = None,
         *,
         by_token: bool = False,
+        label_positions: Tensor | None = None,
         **kwargs: Any,
     ) -> Any:
         """Return the loss per target token, or, without labels, the logits for generation.
@@ -49,15 +50,17 @@ class PackedMinistral(Mistral3ForConditionalGeneration):
                 likelihood is divided by it, which makes accumulated gradients exact. None divides
                 by the labelled tokens of this call.
             by_token: return the loss of each labelled token, (labelled tokens,), without gradient.
+            label_positions: (labelled tokens,), as `collate` makes them; None finds them.
             **kwargs: positions and document borders, as `collate` makes them.
         """
         if labels is None:
             return super().forward(input_ids=input_ids, **kwargs)
         kwargs["use_cache"] = False  # with a cache, transformers ignores the document borders
         hidden = self.model(input_ids=input_ids, **kwargs).last_hidden_state
+        given = (hidden, self.lm_head.weight, labels)
         if by_token:
-            return CausalLMOutputWithPast(loss=token_nll(hidden, self.lm_head.weight, labels))
-        nll = completion_nll(hidden, self.lm_head.weight, labels)
+            return CausalLMOutputWithPast(loss=token_nll(*given, positions=label_positions))
+        nll = completion_nll(*given, positions=label_positions)
         targets = (
             (labels[:, 1:] != IGNORED).sum() if num_items_in_batch is None else num_items_in_batch
         )

@@ -121,7 +121,7 @@ def kept_bytes(plan: Plan, tokens: int, *, recomputed: int, labelled: int) -> in
     ends = norm  # of the final norm
     ends += tokens * 2 * w * shape.head_width  # cos and sin of the rotary embedding
     ends += labelled * w * shape.hidden  # the hidden states' gradient, which the loss computes
-    ends += tokens  # the mask of labelled tokens
+    ends += labelled * 8  # the positions of labelled tokens
     if recomputed == 0:
         # Nothing below the first layer is trained: its input norm saves nothing, and neither do the
         # A matrices of its q, k and v, whose inputs need no gradient.

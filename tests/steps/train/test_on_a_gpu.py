@@ -1,9 +1,11 @@
 """The CUDA branches compute what the CPU branches do. Run: `pytest tests/steps/train -m gpu`."""
 
 import gc
+import time
 from dataclasses import asdict, replace
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -20,6 +22,7 @@ from steps.train.model import (
     precision,
     recomputation,
 )
+from steps.train.model.choosing import kernel_check, measured
 from steps.train.model.fused import pieces
 from steps.train.model.packed_attention import packed_attention
 from steps.train.model.precision import Precision
@@ -135,6 +138,22 @@ def test_each_kernel_computes_the_plain_form_here() -> None:
     )
     assert torch.equal(scales, plain_scales)
     assert torch.equal(codes.view(torch.uint8), plain_codes.view(torch.uint8))
+
+
+@pytest.mark.skipif(not branch.has_triton(), reason="no Triton here")
+def test_every_kernel_passes_the_check_that_a_job_makes_here() -> None:
+    assert kernel_check.fault(Device.here(), MINISTRAL_3B, branch.kernels()) is None
+
+
+def test_auto_times_every_mode_here_within_its_time(wide_model: Path) -> None:
+    settings: Any = SimpleNamespace(
+        lora_rank=16, optimizer="adamw", sequence_length=2048, sharding="auto"
+    )
+    began = time.monotonic()
+    tried = measured.measure(settings, wide_model, precision.decide("auto", Device.here()))
+    assert [each.fault for each in tried] == [None] * len(tried)
+    assert all(each.tokens_per_second for each in tried)
+    assert time.monotonic() - began < 60, "4 s, and compilers at the first use"
 
 
 def gpu_precision(mode: str) -> Precision:

@@ -72,9 +72,8 @@ def job(root: Path, base: Path, curated: Path, **changes: str) -> SimpleNamespac
         **CONNECTED,
     }
     evidence = MemoryEvidence({PREPARED: prepared(curated, ARN, 0).to_bytes()})
-    texts = hyperparameters | changes
     return SimpleNamespace(
-        texts=texts,
+        texts=(texts := hyperparameters | changes),
         arguments=arguments.parse(texts),
         paths=paths,
         services=Services(LocalCatalog(curated), evidence, None, BUILD),
