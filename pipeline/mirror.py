@@ -34,11 +34,13 @@ from pipeline.base_model.existing_mirror import ExistingMirror
 from pipeline.command import note, output
 from pipeline.configuration import config
 from pipeline.errors import Refused, UsageError, listed
+from pipeline.shell import amount
 
 __all__ = ["CARD", "LEFT", "MIRROR", "TAKEN", "described", "licence", "main", "upload"]
 
 TAKEN = ("*.safetensors", "*.json", "*.jinja")
 LEFT = ("consolidated*", "params.json")  # the same weights in Mistral's own format
+_PIECE_BYTES = 8 * 2**20
 CARD = "README.md"  # read for its licence, not mirrored
 # Names that every file system and S3 take, and that are readable in a message.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
@@ -94,9 +96,12 @@ def described(folder: Path, name: str, revision: str) -> dict[str, Any]:
             f"  got       {len(paths)} other files"
         )
     _refuse(folder, [*_odd_names(paths), *files.faults(folder, paths)])
-    listing = [
-        {"path": path.name, "size": path.stat().st_size, "sha256": _sha256(path)} for path in paths
-    ]
+    sizes = {path: path.stat().st_size for path in paths}
+    with amount.shown("reading", sum(sizes.values())) as add:
+        listing = [
+            {"path": path.name, "size": size, "sha256": _sha256(path, add)}
+            for path, size in sizes.items()
+        ]
     document = {"name": name, "revision": revision, "files": listing}
     stated = licence(folder)
     return document | {"licence": stated} if stated else document
@@ -201,8 +206,10 @@ def _put(s3: Any, folder: Path, mirror: dict[str, Any], *, existing: ExistingMir
     document is uploaded.
     """
     bucket, prefix = existing.bucket, existing.prefix
-    for entry in mirror["files"]:
-        s3.upload_file(str(folder / entry["path"]), bucket, prefix + entry["path"])
+    with amount.shown("uploading", sum(entry["size"] for entry in mirror["files"])) as add:
+        for entry in mirror["files"]:
+            name = entry["path"]
+            s3.upload_file(str(folder / name), bucket, prefix + name, Callback=add)
     s3.put_object(Bucket=bucket, Key=prefix + MIRROR, Body=json.dumps(mirror, indent=1).encode())
     for name in sorted((existing.sizes() or {}).keys() - entries(mirror).keys() - {MIRROR}):
         note(f"  removed   {name}: {MIRROR} does not name it")
@@ -222,9 +229,13 @@ def _download(repository: str, revision: str, folder: Path) -> None:
     )
 
 
-def _sha256(path: Path) -> str:
+def _sha256(path: Path, add: amount.Add) -> str:
+    digest = hashlib.sha256()
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        while piece := file.read(_PIECE_BYTES):
+            digest.update(piece)
+            add(len(piece))
+    return digest.hexdigest()
 
 
 if __name__ == "__main__":

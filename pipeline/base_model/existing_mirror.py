@@ -17,6 +17,7 @@ from typing import Any
 
 from pipeline.base_model import document, files
 from pipeline.base_model.document import MIRROR, Fault, entries
+from pipeline.shell import amount
 
 _MISSING_CODES = ("NoSuchKey", "404")
 _PIECE_BYTES = 8 * 2**20
@@ -95,15 +96,18 @@ class ExistingMirror:
         """
         with tempfile.TemporaryDirectory() as scratch:
             folder, wrong = Path(scratch), []
-            for name, (size, sha256) in entries(mirror).items():
-                got = self._read(name, folder / name)
+            listed = entries(mirror)
+            with amount.shown("comparing", sum(size for size, _ in listed.values())) as add:
+                read = {name: self._read(name, folder / name, add) for name in listed}
+            for name, (size, sha256) in listed.items():
+                got = read[name]
                 if got is None:
                     wrong.append((name, "is missing"))
                 elif got != (size, sha256):
                     wrong.append((name, f"differs from {MIRROR}: {got[0]} bytes, sha256 {got[1]}"))
             return wrong or files.faults(folder, sorted(folder.iterdir()))
 
-    def _read(self, name: str, path: Path) -> tuple[int, str] | None:
+    def _read(self, name: str, path: Path, add: amount.Add) -> tuple[int, str] | None:
         """Read an object and return its size and sha256, or None if it does not exist.
 
         `path` becomes a sparse file of the object's length that has its first bytes: enough for the
@@ -118,6 +122,7 @@ class ExistingMirror:
                 digest.update(piece)
                 file.write(piece[: max(0, _KEPT_BYTES - size)])
                 size += len(piece)
+                add(len(piece))
             file.truncate(size)
         return size, digest.hexdigest()
 

@@ -13,6 +13,7 @@ import yaml
 
 from pipeline.configuration.config import Config
 from pipeline.configuration.file import CONF
+from pipeline.configuration.sections import openlineage
 from pipeline.errors import UsageError
 
 FOLDER = CONF / "infrastructure" / "parameters"
@@ -74,6 +75,7 @@ def _of_worker(config: Config) -> dict[str, str]:
         "MaxRuntimeSeconds": str(limits.max_runtime_seconds),
         "Aliases": ",".join(limits.aliases),
         "GiveUpAfterSeconds": str(config.waits.register_seconds),
+        "OpenLineage": openlineage.word(config.openlineage).get("openlineage", "none"),
     }
 
 

@@ -8,20 +8,12 @@ import sys
 from collections.abc import Sequence
 
 from steps.approve.arguments import Arguments, parse
-from steps.governance.errors import GovernanceError
-from steps.governance.logs import configure
+from steps.governance.commands import ending
 
 
 def main(argv: Sequence[str]) -> int:
     """Approve or revoke, print the outcome, and return the exit code."""
-    try:
-        configure("approve")
-        return _decide(parse(argv))
-    except GovernanceError as error:
-        sys.stderr.write(f"{type(error).__name__}: {error}\n")
-        return error.exit_code
-    except KeyboardInterrupt:
-        return 130
+    return ending.ended("approve", lambda: _decide(parse(argv)), named=True)
 
 
 def _decide(arguments: Arguments) -> int:

@@ -10,22 +10,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from steps.audit.arguments import Arguments, parse
-from steps.governance.errors import GovernanceError, UsageError
-from steps.governance.logs import configure
+from steps.governance.commands import ending
+from steps.governance.errors import UsageError
 
 _COULD_NOT = 2
 
 
 def main(argv: Sequence[str]) -> int:
     """Audit, print the lines and return the exit code."""
-    try:
-        configure("audit")
-        return _audit(parse(argv))
-    except GovernanceError as error:
-        sys.stderr.write(f"{error}\n")
-        return _COULD_NOT
-    except KeyboardInterrupt:
-        return 130
+    return ending.ended("audit", lambda: _audit(parse(argv)), refused=_COULD_NOT)
 
 
 def _audit(arguments: Arguments) -> int:

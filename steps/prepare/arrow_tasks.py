@@ -12,6 +12,7 @@ rows of an engine's batch are too many. Files of one row are the other end: a ke
 much for one row as for a hundred.
 """
 
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
@@ -48,9 +49,26 @@ def map_in_arrow(frame: "DataFrame", task: Task, schema: pa.Schema) -> "DataFram
     """
 
     def declared(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        return (exactly(batch, schema) for batch in task(batches))
+        found = iter(task(batches))
+        del batches
+        try:
+            for batch in found:
+                yield exactly(batch, schema)
+        except BaseException as error:
+            # The error would hold the input until it is freed on any thread. If that is the one
+            # that Sail feeds the input from, Sail panics
+            del found
+            _let_go(error)
+            raise
 
     return frame.mapInArrow(declared, ddl(schema))
+
+
+def _let_go(error: BaseException | None) -> None:
+    """Free what the frames of an error hold; its lines stay."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
 
 
 def ddl(schema: pa.Schema) -> str:

@@ -7,8 +7,7 @@ compare. Without --fix it changes nothing. `pipeline.reconcile` composes its arg
 import sys
 from collections.abc import Sequence
 
-from steps.governance.errors import GovernanceError
-from steps.governance.logs import configure
+from steps.governance.commands import ending
 from steps.reconcile.arguments import Arguments, parse
 
 _COULD_NOT = 2
@@ -16,14 +15,9 @@ _COULD_NOT = 2
 
 def main(argv: Sequence[str]) -> int:
     """Compare, repair on request, print the lines and return the exit code."""
-    try:
-        configure("reconcile")
-        return _reconcile(parse(argv))
-    except GovernanceError as error:
-        sys.stderr.write(f"{type(error).__name__}: {error}\n")
-        return _COULD_NOT
-    except KeyboardInterrupt:
-        return 130
+    return ending.ended(
+        "reconcile", lambda: _reconcile(parse(argv)), refused=_COULD_NOT, named=True
+    )
 
 
 def _reconcile(arguments: Arguments) -> int:

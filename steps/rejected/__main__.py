@@ -10,23 +10,22 @@ import json
 import sys
 from collections.abc import Sequence
 
-from steps.governance.errors import AccessDenied, GovernanceError
-from steps.governance.logs import configure
+from steps.governance.commands import ending
+from steps.governance.errors import AccessDenied
 from steps.rejected.arguments import Arguments, parse
 
 
 def main(argv: Sequence[str]) -> int:
     """Print the document and return the exit code."""
+    return ending.ended("rejected", lambda: _answered(parse(argv)))
+
+
+def _answered(arguments: Arguments) -> int:
     try:
-        configure("rejected")
-        return _printed(parse(argv))
-    except GovernanceError as error:
-        sys.stderr.write(f"{error}\n")
-        if isinstance(error, AccessDenied):
-            sys.stdout.write(json.dumps({"denied": error.what}) + "\n")
-        return error.exit_code
-    except KeyboardInterrupt:
-        return 130
+        return _printed(arguments)
+    except AccessDenied as error:
+        sys.stdout.write(json.dumps({"denied": error.what}) + "\n")
+        raise
 
 
 def _printed(arguments: Arguments) -> int:
@@ -40,7 +39,6 @@ def _printed(arguments: Arguments) -> int:
         region=arguments.region,
     )
     sys.stdout.write(json.dumps(rows.read(Catalog(workspace), arguments)) + "\n")
-    sys.stdout.flush()
     return 0
 
 

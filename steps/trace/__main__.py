@@ -7,25 +7,14 @@ and the page of `--html`. `python -m pipeline.trace` composes the settings from 
 import json
 import sys
 
-from steps.governance.errors import GovernanceError
-from steps.governance.logs import configure
+from steps.governance.commands import ending
 from steps.governance.pages import written
 from steps.trace.arguments import Arguments, parse
 
 
 def main(argv: list[str]) -> int:
     """Answer, and return the exit code: 1 if some evidence could not be read."""
-    try:
-        configure("trace")
-        return _answered(parse(argv))
-    except GovernanceError as error:
-        sys.stderr.write(f"{error}\n")
-        return error.exit_code
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:  # the reader of stdout ended first, as `head` does
-        sys.stderr.close()
-        return 1
+    return ending.ended("trace", lambda: _answered(parse(argv)))
 
 
 def _answered(arguments: Arguments) -> int:
@@ -33,7 +22,6 @@ def _answered(arguments: Arguments) -> int:
 
     if arguments.format:
         sys.stdout.buffer.write(projection(arguments))
-        sys.stdout.flush()
         return 0
     answer = Tracer(arguments).answer()
     if arguments.json:
@@ -54,7 +42,6 @@ def _answered(arguments: Arguments) -> int:
         from steps.trace.text import show
 
         show(answer, sys.stdout)
-    sys.stdout.flush()
     return 1 if answer.unreadable else 0
 
 

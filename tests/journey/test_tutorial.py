@@ -88,6 +88,8 @@ def test_every_cell_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert "is not within MaxEvalLoss 0.5" in printed
     assert "did you mean 'LearningRate'" in printed
     assert "CuratedFrom" in printed
+    losses = [float(text) for text in re.findall(r"^eval loss +[\d.]+ → ([\d.]+)", printed, re.M)]
+    assert losses[1] < losses[0], "the changed rate is the better one, as the title promises"
     assert re.search(r"tuned|samples", printed)
 
 

@@ -55,8 +55,11 @@ def test_no_hint_is_written_by_hand_where_environment_or_state_would_be_lost() -
         and "`python -m pipeline.audit --json`" not in text
     ]
     by_hand = [place for place, text in outside if _IN_A_SHELL not in text]
-    # After the `eval` of the line before, which sets $PIPELINE_ENV
-    assert {place.partition(":")[0] for place in by_hand} == {"pipeline/local/__main__.py"}
+    # After the `eval` of the line before, which sets $PIPELINE_ENV; a page that asks for that
+    assert {place.partition(":")[0] for place in by_hand} == {
+        "pipeline/local/__main__.py",
+        "pipeline/local/workspace/people_pages.py",
+    }
     local = [place.partition(":")[0] for place, text in outside if _IN_A_SHELL in text]
     assert set(local) == {
         "pipeline/account.py",

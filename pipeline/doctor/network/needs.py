@@ -6,8 +6,8 @@ A job without subnets of yours is not here, unless it reaches nothing then.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from functools import partial
 from urllib.parse import urlsplit
 
 from pipeline.configuration.config import Config
@@ -83,22 +83,32 @@ def places(config: Config, client: Client) -> Iterator[Place]:
     if train.subnet_ids:
         needs = of("Train", config)
         yield Place("Train", tuple(train.subnet_ids), tuple(train.security_group_ids), needs)
-    for network in _worker(config, client):
-        subnets, groups = network.get("SubnetIds", ()), network.get("SecurityGroupIds", ())
-        yield Place("Register", tuple(subnets), tuple(groups), of("Register", config))
+    yield from _worker(config, client)
 
 
-def _worker(config: Config, client: Client) -> Iterator[dict[str, Any]]:
-    """Yield the network of the worker's function, if it has one.
+def _worker(config: Config, client: Client) -> Iterator[Place]:
+    """Yield the place of the worker's function or service, if it is in subnets.
 
-    Without, Lambda's own network reaches every host.
+    A function without subnets is in Lambda's own network, which reaches every host.
     """
     name = f"governed-finetune-{config.environment}"
     stack = layers.stack(client("cloudformation"), f"{name}-compute") or {}
     values = {one["ParameterKey"]: one["ParameterValue"] for one in stack.get("Parameters", ())}
-    if values.get("WorkerKind") != "lambda":
-        return  # it runs elsewhere: its heartbeat shows what it reaches
-    get = client("lambda").get_function_configuration
-    found = asked(lambda: get(FunctionName=f"{name}-register")) or {}
-    if (network := found.get("VpcConfig", {})).get("SubnetIds"):
-        yield network
+    needs = of("Register", config)
+    if values.get("WorkerKind") == "lambda":
+        get = client("lambda").get_function_configuration
+        found = asked(lambda: get(FunctionName=f"{name}-register")) or {}
+        network = found.get("VpcConfig", {})
+        if subnets := network.get("SubnetIds"):
+            yield Place("Register", tuple(subnets), tuple(network["SecurityGroupIds"]), needs)
+    if values.get("WorkerKind") == "ecs":
+        # Fargate pulls the image and writes the log through the task's own interface (AWS's page
+        # "Fargate task networking"), so these are needs of the task
+        needs = tuple(replace(need, by_aws=False) for need in needs)
+        describe = partial(client("ecs").describe_services, cluster=name)
+        for service in (asked(partial(describe, services=[f"{name}-register"])) or {}).get(
+            "services", ()
+        ):
+            network = service["networkConfiguration"]["awsvpcConfiguration"]
+            groups = tuple(network["securityGroups"])
+            yield Place("Register", tuple(network["subnets"]), groups, needs)

@@ -39,14 +39,15 @@ def routes(tracking_url: str) -> list[Route]:
 async def _version(request: Request) -> Response:
     names = request.path_params
     version = f"{names['catalog']}.{names['schema']}.{names['model']}@{names['version']}"
-    return _page(version, f"python -m pipeline.trace --model {version}")
+    return _page(version, f"python -m pipeline.trace --env local --model {version}")
 
 
 async def _object(request: Request) -> Response:
     key = request.query_params.get("prefix", "")
     execution = next(iter(key.split("/")[1:]), "EXECUTION")
     shown = f"s3://{request.path_params['bucket']}/{key}"
-    return _page(shown, f"python -m pipeline.report --execution {execution} --registered --open")
+    words = f"--execution {execution} --registered --open"
+    return _page(shown, f"python -m pipeline.report --env local {words}")
 
 
 def _page(name: str, command: str) -> Response:

@@ -28,7 +28,8 @@ from steps.prepare.filings.split import Split
 from steps.prepare.repeats import links, overlap
 from steps.prepare.rounds.rounds import Rounds
 from steps.prepare.rounds.shards import WHOLE, Shard
-from steps.prepare.session import translated
+from steps.prepare.schemas import files_for
+from steps.prepare.session import at_most, translated
 from steps.prepare.task_mix import COMPARE
 from steps.prepare.verdict import compared, linked
 
@@ -153,6 +154,7 @@ def examples(staged: Staged, arguments: Arguments, *, rows: int) -> "DataFrame":
         EXAMPLE, decision.kept(kept.where("compares = 0")), comparison.MADE, rows=rows
     )
     made = staged.read(COMPARED, comparison.COMPARED.names)
+    made = made.repartition(at_most(files_for(rows)), "row")  # else a file for each shard
     return as_written.unionByName(made.select(*as_written.columns))
 
 

@@ -61,8 +61,7 @@ from steps.governance.unity_catalog.refusals import translated
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 TAG = "governed_finetune."  # in front of each of our tags
-# Values per request. log-batch accepts 1,000 values, tags and params in all, at most 100 of them
-# tags [docs of log_batch]
+# Values per request. log-batch accepts 1,000 values, tags and params, 100 tags [docs of log_batch]
 MOST_POINTS = 900
 
 _JOB_TAG = f"{TAG}training_job"

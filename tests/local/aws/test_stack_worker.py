@@ -17,6 +17,7 @@ from tests.compiled_steps import variables
 pytestmark = pytest.mark.environment
 IMAGE = "000000000000.dkr.ecr.us-east-1.amazonaws.com/governed-finetune/register@sha256:" + "a" * 64
 WORKER = "governed-finetune-dev-register"
+EVENTS = "https://lineage.example.com/api/v1/lineage"
 PIPELINE = "arn:aws:sagemaker:us-east-1:000000000000:pipeline/governed-finetune-local"
 
 
@@ -46,6 +47,7 @@ def dev(**databricks):
     written["aws"]["account_id"] = "000000000000"
     written["register"]["image"] = IMAGE
     written["waits"] = {"register_seconds": 40_000}
+    written["openlineage"] = {"transport": "http", "url": EVENTS}
     written["databricks"] |= databricks
     return config.parse(yaml.safe_dump(written), "dev", variables())
 
@@ -59,7 +61,8 @@ def test_a_lambda_takes_the_queues_messages_with_the_workers_own_settings(new_se
     expected = settings_of(configured)
     assert given.pop("QUEUE_URL").endswith("/" + expected.pop("QUEUE_URL").rpartition("/")[2])
     assert given.pop("GOVERNED_FINETUNE_LOGGING") == "json:INFO"
-    assert given == {key: value for key, value in expected.items() if key != "OPENLINEAGE"}
+    assert given["OPENLINEAGE"] == EVENTS
+    assert given == expected
     functions = new_server.client("lambda")
     (mapping,) = functions.list_event_source_mappings(FunctionName=WORKER)["EventSourceMappings"]
     assert mapping["EventSourceArn"].endswith(":governed-finetune-dev-register")

@@ -285,10 +285,10 @@ def test_addresses_for_people_open_without_showing_what_needs_a_right(workspace:
         f"{workspace.host}/explore/data/models/edgar/models/%3Cb%3E/version/3", timeout=30
     )
     assert version.status_code == 200
-    assert "python -m pipeline.trace --model edgar.models.&lt;b&gt;@3" in version.text
+    assert "python -m pipeline.trace --env local --model edgar.models.&lt;b&gt;@3" in version.text
     key = "executions%2Fabcdefghijkl%2Fregister%2Freport.html"
     stored = requests.get(f"{workspace.host}/s3/object/evidence?prefix={key}", timeout=30)
-    assert "pipeline.report --execution abcdefghijkl --registered --open" in stored.text
+    assert "pipeline.report --env local --execution abcdefghijkl --registered --open" in stored.text
     assert stored.headers["content-security-policy"] == "default-src 'none'"
     run = f"{workspace.host}/ml/experiments/17/runs/0123"
     led = requests.get(run, allow_redirects=False, timeout=30)

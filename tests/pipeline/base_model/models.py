@@ -50,7 +50,7 @@ class CountingBucket:
     def list_objects_v2(self, *, Bucket: str, Prefix: str) -> dict[str, Any]:  # noqa: N803
         return {"KeyCount": sum(key.startswith(Prefix) for key in self.objects)}
 
-    def upload_file(self, path: str, bucket: str, key: str) -> None:
+    def upload_file(self, path: str, bucket: str, key: str, Callback: Any) -> None:  # noqa: N803
         self._write(key, Path(path).read_bytes())
 
     def put_object(self, *, Bucket: str, Key: str, Body: bytes) -> None:  # noqa: N803

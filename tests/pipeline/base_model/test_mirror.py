@@ -260,10 +260,10 @@ def test_an_interrupted_upload_leaves_no_mirror_and_can_be_repeated(
     folder: Path, tmp_path: Path
 ) -> None:
     class Cut(models.Bucket):
-        def upload_file(self, path: str, bucket: str, key: str) -> None:
+        def upload_file(self, path: str, bucket: str, key: str, **progress: Any) -> None:
             if key.endswith("model.safetensors"):
                 raise ConnectionError
-            super().upload_file(path, bucket, key)
+            super().upload_file(path, bucket, key, **progress)
 
     bucket = Cut()
     with pytest.raises(ConnectionError):

@@ -26,16 +26,7 @@ from tests.steps.prepare.support.world import World, another
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-# After a task that failed, Sail frees the task's input on one of its threads. If that thread feeds
-# this input, it cannot wait for its own end, and panics: nothing is lost, and no other warning is
-# ignored (decision 038).
-pytestmark = [
-    pytest.mark.spark,
-    pytest.mark.filterwarnings(
-        "ignore:(?s)Exception ignored in. None.*failed to join thread. Resource deadlock avoided"
-        ":pytest.PytestUnraisableExceptionWarning"
-    ),
-]
+pytestmark = pytest.mark.spark
 
 
 @pytest.fixture

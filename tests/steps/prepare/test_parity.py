@@ -7,8 +7,10 @@ import pytest
 from deltalake import DeltaTable
 
 from steps.prepare.delta.delta_rs import DeltaRsStore
+from steps.prepare.delta.staging import kept
 from steps.prepare.job import Job
-from tests.steps.prepare.support import fakes, real_spark
+from steps.prepare.task_mix import COMPARE
+from tests.steps.prepare.support import edited, fakes, real_spark
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -29,13 +31,17 @@ def on_spark(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def on_sail(spark: "SparkSession", tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("sail")
     catalog, evidence = fakes.FolderCatalog(folder), fakes.MemoryEvidence()
-    catalog.add("edgar.raw.filings", fakes.raw_table(folder / "raw", fakes.corpus()))
-    prepared = Job(
-        fakes.arguments(folder),
+    rows = [*fakes.corpus(), *edited.two_years()]
+    catalog.add("edgar.raw.filings", fakes.raw_table(folder / "raw", rows))
+    job = Job(
+        fakes.arguments(folder, tasks=edited.MIX, contract=edited.ANY),
         catalog,  # type: ignore[arg-type]
         DeltaRsStore(spark),
         evidence,  # type: ignore[arg-type]
-    ).run()
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kept, "ROWS_OF_A_SHARD", 40)  # several rounds here, one on Spark
+        prepared = job.run()
     tables = {
         name: DeltaTable(str(folder / "curated" / "edgar" / "curated" / name)) for name in TABLES
     }
@@ -58,6 +64,7 @@ def test_every_row_of_both_tables_is_the_same(
         expected = in_order(on_sail["rows"][table])
         assert expected, "nothing to compare"
         assert in_order(on_spark[engine]["rows"][table]) == expected
+    assert on_sail["manifest"]["counts"]["examples_by_template"][COMPARE] > 4
 
 
 @pytest.mark.parametrize("engine", ["connector", "delta-rs"])

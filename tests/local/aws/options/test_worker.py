@@ -44,6 +44,7 @@ def test_its_command_is_the_one_that_the_configuration_composes(new_server: Serv
     assert command.pop("--health-address") == "127.0.0.1:8080"
     assert expected.pop("--queue-url").endswith(command.pop("--queue-url").rpartition("/")[2])
     assert command.pop("--give-up-after-seconds") == waits
+    assert command.pop("--openlineage") == "none"
     assert command == expected
     assert worker["image"] == IMAGE
 

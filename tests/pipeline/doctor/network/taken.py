@@ -88,14 +88,16 @@ def _with_policy(endpoint: str, *statements: dict[str, Any]) -> Take:
     return made
 
 
-@contextmanager
-def _without_private_name(network: Network) -> Iterator[None]:
-    change = network.ec2.modify_vpc_endpoint
-    number = network["SecretsManagerEndpoint"]
-    with _without_nats(network):
-        change(VpcEndpointId=number, PrivateDnsEnabled=False)
-        yield
-        change(VpcEndpointId=number, PrivateDnsEnabled=True)
+def _without_private_name(endpoint: str) -> Take:
+    @contextmanager
+    def made(network: Network) -> Iterator[None]:
+        change = network.ec2.modify_vpc_endpoint
+        with _without_nats(network):
+            change(VpcEndpointId=network[endpoint], PrivateDnsEnabled=False)
+            yield
+            change(VpcEndpointId=network[endpoint], PrivateDnsEnabled=True)
+
+    return made
 
 
 @contextmanager
@@ -170,7 +172,8 @@ TAKEN: dict[str, Take] = {
     "the default route": _without_route("PrivateRoutesA"),
     "the way out of NAT": _without_route("PublicRoutes"),
     "both default routes": _without_nats,
-    "the private name of an endpoint": _without_private_name,
+    "the private name of an endpoint": _without_private_name("SecretsManagerEndpoint"),
+    "the private name of what AWS calls": _without_private_name("EcrApiEndpoint"),
     "the private names of the VPC": _without_hostnames,
     "the resolver": _without_resolver,
     "the gateway's route": _without_route_of_s3,
@@ -186,7 +189,10 @@ TAKEN: dict[str, Take] = {
     "a route to a transit gateway": _with_route("PrivateRoutesA", TransitGatewayId="tgw-1"),
     **{f"an access list without {name}": with_access_list(without=name) for name in ENTRIES},
     "an access list with all": with_access_list(),
-    "an access list of NAT without answers in": with_access_list(
-        without="answers in", subnet="PublicSubnetA"
-    ),
+    **{
+        f"an access list of NAT without {name}": with_access_list(
+            without=name, subnet="PublicSubnetA"
+        )
+        for name in ENTRIES
+    },
 }

@@ -11,7 +11,7 @@ from pipeline.configuration.config import Config
 from pipeline.doctor.check import MISSING, OK, UNKNOWN, Check
 from pipeline.doctor.network import reached
 from tests.local.aws.support.server import Server, make_server
-from tests.pipeline.doctor.network.taken import TAKEN, Network
+from tests.pipeline.doctor.network.taken import ENTRIES, TAKEN, Network
 
 pytestmark = pytest.mark.environment
 HOST = "dbc-00000000-0000.cloud.databricks.com"
@@ -84,6 +84,11 @@ LINES: dict[str, tuple[str, str, set[str]]] = {
         MISSING,
         {"secretsmanager"},
     ),
+    "the private name of what AWS calls": (
+        "private name of endpoint EcrApiEndpoint",
+        UNKNOWN,
+        {"ecr.api"},
+    ),
     "the private names of the VPC": ("private names in Vpc", MISSING, BY_ENDPOINTS),
     "the resolver": ("AWS's resolver in Vpc", UNKNOWN, EVERYTHING),
     "the gateway's route": ("endpoint S3Endpoint", MISSING, {"s3"}),
@@ -110,10 +115,13 @@ LINES: dict[str, tuple[str, str, set[str]]] = {
     "an access list without answers in": ("network ACL AccessList", MISSING, EVERYTHING),
     "an access list without HTTPS in": ("network ACL AccessList", MISSING, BY_ENDPOINTS),
     "an access list without answers out": ("network ACL AccessList", MISSING, BY_ENDPOINTS),
-    "an access list of NAT without answers in": ("network ACL AccessList", MISSING, {HOST}),
+    **{
+        f"an access list of NAT without {name}": ("network ACL AccessList", MISSING, {HOST})
+        for name in ENTRIES
+    },
 }
 # Without a route, what has no endpoint is cut off too, by another line.
-MORE = {"the private name of an endpoint", "the private names of the VPC", "the gateway's route"}
+MORE = {each for each in LINES if "private name" in each or "gateway's" in each}
 
 
 @pytest.mark.parametrize("taken", LINES)

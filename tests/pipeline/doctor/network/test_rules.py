@@ -149,7 +149,7 @@ def need_host(config: Any) -> str:
     return str(config.databricks.host).removeprefix("https://")
 
 
-def test_the_worker_is_judged_by_the_network_of_its_function() -> None:
+def test_the_worker_is_judged_by_the_network_of_its_function_or_service() -> None:
     dev = configuration.load("dev")
 
     class Service:
@@ -158,6 +158,14 @@ def test_the_worker_is_judged_by_the_network_of_its_function() -> None:
 
         def describe_stacks(self, **_: Any) -> Any:
             return {"Stacks": [{"Parameters": [lambda_worker]}]}
+
+        def describe_services(self, **given: Any) -> Any:
+            assert given == {
+                "cluster": "governed-finetune-dev",
+                "services": ["governed-finetune-dev-register"],
+            }
+            network = {"subnets": ["subnet-2"], "securityGroups": ["sg-2"]}
+            return {"services": [{"networkConfiguration": {"awsvpcConfiguration": network}}]}
 
         def get_function_configuration(self, FunctionName: str) -> Any:  # noqa: N803
             assert FunctionName == "governed-finetune-dev-register"
@@ -168,5 +176,10 @@ def test_the_worker_is_judged_by_the_network_of_its_function() -> None:
     assert found["Register"].subnets == ("subnet-1",)
     assert found["Prepare"].subnets == ()
     assert "Train" not in found, "SageMaker's own network reaches every host"
+    assert any(need.by_aws for need in found["Register"].needs)
+    lambda_worker["ParameterValue"] = "ecs"
+    (service,) = [one for one in needs.places(dev, lambda name: Service()) if one.job == "Register"]
+    assert (service.subnets, service.groups) == (("subnet-2",), ("sg-2",))
+    assert not any(need.by_aws for need in service.needs), "the task pulls its own image"
     lambda_worker["ParameterValue"] = "elsewhere"
     assert "Register" not in {one.job for one in needs.places(dev, lambda name: Service())}

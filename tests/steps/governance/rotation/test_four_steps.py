@@ -258,3 +258,36 @@ def test_a_secret_without_its_ids_is_refused_and_nothing_is_removed(site: Site, 
         site.rotation().whole(site.secret_id)
     assert document["clientSecret"] not in str(refused.value)
     assert site.secrets() == before
+
+
+def empty_version(site: Site) -> str:
+    """A version without a value, as Secrets Manager makes it to try the function."""
+    token = str(uuid.uuid4())
+    site.store.put_secret_value(
+        SecretId=site.secret_id,
+        ClientRequestToken=token,
+        SecretString="{}",
+        VersionStages=["AWSPENDING"],
+    )
+    return token
+
+
+def test_a_schedule_that_is_only_tried_signs_in_with_the_secret_in_use(site: Site) -> None:
+    token = empty_version(site)
+    before = site.document(CURRENT)
+    site.rotation().step("testSecret", site.secret_id, token)
+    site.admin.service_principal_secrets_proxy.delete(site.number, before["oauthSecretId"])
+    with pytest.raises(AssertionError):
+        site.rotation().step("testSecret", site.secret_id, token)
+    assert site.document(CURRENT) == before
+    site.store.put_secret_value(SecretId=site.secret_id, SecretString="{}")
+    site.rotation().step("testSecret", site.secret_id, token)  # before bootstrap: nothing to try
+
+
+def test_a_version_without_a_value_does_not_become_the_current_one(site: Site) -> None:
+    token, before = empty_version(site), site.document(CURRENT)
+    with pytest.raises(IdentityRefused, match="has no value"):
+        site.rotation().step("finishSecret", site.secret_id, token)
+    assert site.document(CURRENT) == before
+    site.rotation().whole(site.secret_id)  # continues it: the same version gets a value
+    usable(site)

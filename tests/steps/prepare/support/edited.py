@@ -3,7 +3,12 @@
 import random
 from collections.abc import Sequence
 
+from steps.prepare import task_mix
+from steps.prepare.bounds import Bounds
 from tests.steps.prepare.support import fakes
+
+ANY = Bounds(most_overlap=1.0, most_rejected=1.0, most_repeats=1.0, least_eval=0.0, most_eval=1.0)
+MIX = task_mix.parse("compare-two-years/1=0.8,risk-factor-heading/2=0.2")
 
 _STARTS = (
     "bel",
@@ -21,6 +26,7 @@ _STARTS = (
     "sal",
 )
 _ENDS = ("a", "ent", "ic", "ion", "ing", "ment", "os", "ure", "um", "ward")
+TWICE_TWO_YEARS = (2_017, 2_018, 2_020, 2_021)  # of filing, each about the year before
 _STOP_WORDS = ("the", "of", "and", "to")
 WORDS = [f"{start}{end}" for start in _STARTS for end in _ENDS]
 _SENTENCE = (
@@ -92,3 +98,24 @@ def section(factors: Sequence[tuple[str, Sequence[str]]]) -> str:
         ]
         lines += [heading, " ".join(sentences)]
     return "\n".join(lines)
+
+
+def _sentence(draw: random.Random) -> str:
+    return " ".join(text(draw, 45)).capitalize() + "."
+
+
+def two_years(length: int = 6) -> list[dict[str, str | None]]:
+    """Each year, each of a company's three risk factors has two other sentences."""
+    draw = random.Random(3)  # noqa: S311 - test data
+    rows = []
+    for cik in range(4_001, 4_007):
+        bodies = {name: [_sentence(draw) for _ in range(length)] for name in "abc"}
+        for year in TWICE_TWO_YEARS:
+            for body in bodies.values():
+                for at in draw.sample(range(length), 2):
+                    body[at] = _sentence(draw)
+            lines = ["Item 1A. Risk Factors", "You should carefully consider these risks."]
+            for name, body in bodies.items():
+                lines += [f"The loss of our plant {name} of {cik} could harm us.", " ".join(body)]
+            rows.append(fakes.filing(cik, year, item_1a="\n".join(lines)))
+    return rows

@@ -16,7 +16,8 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import fakes  # as a script, this file's folder is on the path
+import edited  # as a script, this file's folder is on the path
+import fakes
 from deltalake import DeltaTable
 
 from steps.governance.names import UcName
@@ -87,6 +88,7 @@ def run(
             f"CREATE TABLE IF NOT EXISTS {catalog_name}.raw.filings USING delta LOCATION "
             f"'{folder / 'raw'}'"
         )
+    names |= {"tasks": edited.MIX, "contract": edited.ANY}
     prepared = [
         Job(fakes.arguments(folder, **names), catalog, store, evidence).run() for _ in range(times)
     ]
@@ -104,7 +106,11 @@ def run(
 
 def main(folder: Path, filings: str) -> None:
     """Run both adapters on the same rows."""
-    rows = fakes.corpus() if filings == "-" else fakes.real_filings(Path(filings))
+    rows = (
+        [*fakes.corpus(), *edited.two_years()]
+        if filings == "-"
+        else fakes.real_filings(Path(filings))
+    )
     spark = session(folder)
     found = {}
     for engine, store, name in (

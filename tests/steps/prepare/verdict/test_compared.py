@@ -1,48 +1,21 @@
 """Examples that compare two years are of one company, family and split."""
 
-import random
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from steps.prepare import task_mix
-from steps.prepare.bounds import Bounds, SplitRule
+from steps.prepare.bounds import SplitRule
 from steps.prepare.delta.staging import kept, tasks
 from steps.prepare.filings.comparison import new_sentences
 from steps.prepare.filings.examples import LONGEST_BODY
 from steps.prepare.task_mix import COMPARE
-from tests.steps.prepare.support import edited, fakes
+from tests.steps.prepare.support import edited
 from tests.steps.prepare.support.world import World, another
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
-
-ANY = Bounds(most_overlap=1.0, most_rejected=1.0, most_repeats=1.0, least_eval=0.0, most_eval=1.0)
-MIX = task_mix.parse("compare-two-years/1=0.8,risk-factor-heading/2=0.2")
-YEARS = (2_017, 2_018, 2_020, 2_021)  # of filing, each about the year before
-
-
-def sentence(draw: random.Random) -> str:
-    return " ".join(edited.text(draw, 45)).capitalize() + "."
-
-
-def corpus(length: int = 6) -> list[dict[str, str | None]]:
-    """Each year, each of a company's three risk factors has two other sentences."""
-    draw = random.Random(3)  # noqa: S311 - test data
-    rows = []
-    for cik in range(4_001, 4_007):
-        bodies = {name: [sentence(draw) for _ in range(length)] for name in "abc"}
-        for year in YEARS:
-            for body in bodies.values():
-                for at in draw.sample(range(length), 2):
-                    body[at] = sentence(draw)
-            lines = ["Item 1A. Risk Factors", "You should carefully consider these risks."]
-            for name, body in bodies.items():
-                lines += [f"The loss of our plant {name} of {cik} could harm us.", " ".join(body)]
-            rows.append(fakes.filing(cik, year, item_1a="\n".join(lines)))
-    return rows
 
 
 def parts(row: dict[str, Any]) -> tuple[str, str, str]:
@@ -61,11 +34,11 @@ def compares(row: dict[str, Any]) -> bool:
 def test_a_compared_example_has_two_years_of_one_family_and_split(
     spark: "SparkSession", tmp_path: Path, split: SplitRule
 ) -> None:
-    changes = {"contract": ANY, "split": split, "eval_fraction": 0.3}
-    plain = World(spark, tmp_path / "plain", corpus())
+    changes = {"contract": edited.ANY, "split": split, "eval_fraction": 0.3}
+    plain = World(spark, tmp_path / "plain", edited.two_years())
     before = plain.run(**changes).counts
-    world = World(spark, tmp_path / "mixed", corpus())
-    prepared = world.run(tasks=MIX, **changes)
+    world = World(spark, tmp_path / "mixed", edited.two_years())
+    prepared = world.run(tasks=edited.MIX, **changes)
     rows = world.rows()
     made = [row for row in rows if compares(row)]
     counts = prepared.counts.examples_by_template
@@ -87,18 +60,18 @@ def test_a_compared_example_has_two_years_of_one_family_and_split(
     assert len({row["example_id"] for row in rows}) == len(rows)
     # A gap in the years has no pair; by year, 2019 is in train and 2020 is not
     assert {row["year"] for row in made} == ({2_017} if split.by == "year" else {2_017, 2_020})
-    assert world.run(tasks=MIX, **changes) == prepared
+    assert world.run(tasks=edited.MIX, **changes) == prepared
 
 
 @pytest.mark.spark
 def test_rounds_compare_the_same(
     spark: "SparkSession", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world = World(spark, tmp_path, corpus())
-    first = world.run(tasks=MIX, contract=ANY)
+    world = World(spark, tmp_path, edited.two_years())
+    first = world.run(tasks=edited.MIX, contract=edited.ANY)
     monkeypatch.setattr(kept, "ROWS_OF_A_SHARD", 20)
     monkeypatch.setattr(tasks, "_FILE_BYTES", 1)
-    second = world.run(tasks=MIX, contract=ANY, **another("bbbbbbbbbbbb"))
+    second = world.run(tasks=edited.MIX, contract=edited.ANY, **another("bbbbbbbbbbbb"))
     assert second.counts == first.counts
     found = Counter(row["execution_id"] for row in world.rows())
     rows = {
@@ -123,7 +96,7 @@ def test_texts_that_are_too_long_together_are_not_compared(
     spark: "SparkSession", tmp_path: Path
 ) -> None:
     long = LONGEST_BODY // 45 // 8  # sentences: one text fits, two do not
-    world = World(spark, tmp_path, corpus(long))
-    counts = world.run(tasks=MIX, contract=ANY).counts.examples_by_template
+    world = World(spark, tmp_path, edited.two_years(long))
+    counts = world.run(tasks=edited.MIX, contract=edited.ANY).counts.examples_by_template
     assert counts is not None
     assert COMPARE not in counts

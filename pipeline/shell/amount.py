@@ -1,0 +1,86 @@
+"""Show how far a command is with many bytes: what is done, the rate, and the time that is left.
+
+    with amount.shown("uploading", total) as add:
+        add(8_388_608)      # bytes that are done now; from any thread
+
+What ends within three seconds shows nothing. After that a terminal has one line that changes, and
+a file or pipe a line every ten seconds. --quiet leaves them out. No colours are used.
+"""
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import IO
+
+from pipeline import command
+from pipeline.execution.progress import LINE_SECONDS, duration
+
+Add = Callable[[int], None]
+SILENT_SECONDS = 3.0
+_TERMINAL_SECONDS = 0.5  # between two writings of the line
+_MEGABYTE = 10**6
+
+
+@contextmanager
+def shown(
+    doing: str,
+    total: int,
+    *,
+    stream: IO[str] | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Iterator[Add]:
+    """Yield a function that takes the bytes that are done; `total` is all of them."""
+    if command.quiet():
+        yield lambda _: None
+        return
+    line = _Line(doing, total, stream or sys.stderr, clock)
+    yield line.add
+    line.end()
+
+
+class _Line:
+    """The line about one amount. boto3 adds to it from its own threads."""
+
+    def __init__(self, doing: str, total: int, stream: IO[str], clock: Callable[[], float]) -> None:
+        self._doing, self._total, self._stream, self._clock = doing, total, stream, clock
+        self._terminal = stream.isatty()
+        self._began = clock()
+        self._next = self._began + SILENT_SECONDS
+        self._done, self._width = 0, 0
+        self._lock = threading.Lock()
+
+    def add(self, number: int) -> None:
+        """Count bytes, and write the line if it is time."""
+        with self._lock:
+            self._done += number
+            now = self._clock()
+            if now >= self._next:
+                self._next = now + (_TERMINAL_SECONDS if self._terminal else LINE_SECONDS)
+                self._write(self._text(now - self._began))
+
+    def end(self) -> None:
+        """Leave the terminal's last line whole."""
+        if self._terminal and self._width:
+            self._write(self._text(self._clock() - self._began))
+            self._stream.write("\n")
+            self._stream.flush()
+
+    def _text(self, seconds: float) -> str:
+        rate = self._done / seconds if seconds else 0.0
+        parts = [
+            f"{self._doing:<10} {self._done / _MEGABYTE:,.0f} of {self._total / _MEGABYTE:,.0f} MB",
+            f"{rate / _MEGABYTE:,.1f} MB/s",
+        ]
+        if rate and self._done < self._total:
+            parts.append(f"{duration((self._total - self._done) / rate)} left")
+        return " · ".join(parts)
+
+    def _write(self, text: str) -> None:
+        if self._terminal:
+            self._stream.write(f"\r{text.ljust(self._width)}")
+            self._width = len(text)
+        else:
+            self._stream.write(f"{text}\n")
+        self._stream.flush()
