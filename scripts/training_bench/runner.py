@@ -38,7 +38,7 @@ class Runner:
     until: float | None = None  # of time.monotonic(): no case runs longer
     results: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
-    missed: dict[str, str] = field(default_factory=dict)  # for lack of time, which is not a failure
+    missed: dict[str, str] = field(default_factory=dict)  # for lack of time; not a failure
 
     def interleaved(self, jobs: Mapping[str, Job], rounds: int) -> None:
         """Run every job once a round.
