@@ -5,7 +5,10 @@ lineage_drawing()      # SVG of the same run's origins
 """
 
 import json
+import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,6 +30,7 @@ from tests.pipeline.report import example
 from tests.support.folders import write
 from tests.support.histories import Execution, documents
 
+_ENVIRONMENT = "PIPELINE_ENV"
 _MODEL = "edgar.models.risk_analyst"
 _VERSION = f"{_MODEL}@3"
 # The tests' document has a bound below its loss, since it needs no run that passed the gate.
@@ -46,8 +50,20 @@ def report_page() -> str:
         traced=example.TRACED | {"drawing": lineage_drawing()},
         audited=[line for line in example.AUDITED if line["outcome"] == "ok"],
     )
-    document = page.composed(config.load("local", environ=variables()), shown)
+    with _without_a_named_environment():
+        document = page.composed(config.load("local", environ=variables()), shown)
     return html(Page.model_validate_json(json.dumps(document)))
+
+
+@contextmanager
+def _without_a_named_environment() -> Iterator[None]:
+    """Remove $PIPELINE_ENV for a block: the page's commands leave `--env` out where it is set."""
+    named = os.environ.pop(_ENVIRONMENT, None)
+    try:
+        yield
+    finally:
+        if named is not None:
+            os.environ[_ENVIRONMENT] = named
 
 
 def lineage_drawing() -> str:
