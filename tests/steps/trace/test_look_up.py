@@ -13,7 +13,10 @@ from tests.steps.trace.conftest import REPOSITORY
 from tests.support.folders import write
 from tests.support.histories import Size, made, membership_bytes
 
-HEAVY = {"boto3", "botocore", "databricks", "pandas", "polars", "pyarrow.dataset", "pydantic"}
+HEAVY = {
+    *("boto3", "botocore", "databricks.sdk.core"),
+    *("pandas", "polars", "pyarrow.dataset", "pydantic"),
+}
 
 
 def test_a_look_up_reads_only_row_groups_that_can_have_the_filing(
