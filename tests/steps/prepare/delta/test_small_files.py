@@ -150,11 +150,11 @@ def test_texts_end_in_the_kernel(spark: "SparkSession") -> None:
 
 @pytest.mark.spark
 def test_rejected_rows_with_nothing_in_common_share_no_window(spark: "SparkSession") -> None:
-    """20,000 rows without text, date or name: each has a unique key, and each comes out once."""
+    """10,000 rows without text, date or name: each has a unique key, and each comes out once."""
     from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
 
     empty = pa.Table.from_pylist(
-        [dict.fromkeys(fakes.RAW_COLUMNS)] * 20_000, schema=fakes.RAW_SCHEMA
+        [dict.fromkeys(fakes.RAW_COLUMNS)] * 10_000, schema=fakes.RAW_SCHEMA
     )
     raw = spark.createDataFrame(empty.to_pandas().astype(object)).selectExpr(*fakes.RAW_COLUMNS)
     window = decision._window(F.col("reason").isNull(), "filing_id", "row")
@@ -163,4 +163,4 @@ def test_rejected_rows_with_nothing_in_common_share_no_window(spark: "SparkSessi
     together = spark.createDataFrame(numbered).select(F.count(F.lit(1)).over(window).alias("rows"))
     assert together.agg(F.max("rows")).collect()[0][0] == 1
     found = decided(raw).groupBy("kind", "reason").count().collect()
-    assert found == [("filing", "invalid_record", 20_000)]
+    assert found == [("filing", "invalid_record", 10_000)]
