@@ -224,7 +224,7 @@ def test_the_prompt_and_each_first_token_carry_no_label() -> None:
 def test_rows_become_one_row_with_borders_and_no_mask() -> None:
     batch = packing.collate([[Document((5, 6, 7), 1)], [Document((8, 9), 1), Document((1,), 1)]])
     assert set(batch) == {
-        *("input_ids", "labels", "position_ids"),
+        *("input_ids", "labels", "position_ids", "label_positions"),
         *("cu_seq_lens_q", "cu_seq_lens_k", "max_length_q", "max_length_k"),
     }
     assert batch["cu_seq_lens_q"].tolist() == [0, 3, 5, 6]
