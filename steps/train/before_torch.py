@@ -50,7 +50,7 @@ def prepare_imports(*, bitsandbytes: bool) -> None:
 
 
 def _keep_heap() -> None:
-    """Let glibc keep freed memory, unless the environment says how to treat it.
+    """Let glibc keep freed memory, unless the environment states how to treat it.
 
     Other C libraries have no such options. A refusal costs time only, so it is a warning.
     """

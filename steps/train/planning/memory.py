@@ -25,7 +25,7 @@ from steps.train.planning.shapes import Shape
 # The loss computes this many logits at a time (model/chunked_loss.py): 0.5 GiB in float32, the
 # logits of 1,024 positions with Ministral's vocabulary.
 CHUNK_LOGITS = 2**27
-# On a CPU a chunk is 16 MiB, half of what glibc maps anew each time, but has at least so many
+# On a CPU a chunk is 16 MiB, half of what glibc always maps, but has at least so many
 # positions: a product with fewer is slower (docs/decisions/078-kept-heap.md).
 _CPU_CHUNK_LOGITS, _CPU_CHUNK_ROWS = 2**22, 256
 
