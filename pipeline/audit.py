@@ -8,6 +8,8 @@
 --quick (the default) checks documents, signatures, the ledger and what the services answer. --deep
 also reads every file again: the archive, the version's files, both tables' files, the base model.
 
+What takes over three seconds shows on stderr how many records are done, unless --quiet is given.
+
 It runs `steps.audit`, which trusts only the two public keys in conf. It needs the role `auditor`,
 which only reads (here: eval "$(python -m pipeline.local env --as auditor)").
 """
@@ -60,6 +62,7 @@ def arguments(configured: Config) -> list[str]:
 def _chosen(given: argparse.Namespace) -> list[str]:
     words = ["--model", given.model] if given.model else []
     words += [f"--{name}" for name in ("all", "quick", "deep", "json") if getattr(given, name)]
+    words += ["--quiet"] if command.quiet() else []
     return [*words, "--report", given.report] if given.report else words
 
 

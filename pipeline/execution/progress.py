@@ -21,7 +21,10 @@ _COLOURS = {
 
 @contextmanager
 def shown(stream: IO[str]) -> Iterator[Show]:
-    """Yield a function that shows progress on the stream."""
+    """Yield a function that shows progress on the stream.
+
+    A terminal's table begins with the first progress: until then others may write lines there.
+    """
     if command.quiet():
         yield lambda progress: None
         return
@@ -33,15 +36,19 @@ def shown(stream: IO[str]) -> Iterator[Show]:
 
     latest: list[Progress] = []
     # rich redraws four times a second, so that durations grow while nothing else changes.
-    with Live(
+    live = Live(
         get_renderable=lambda: _table(latest[-1]) if latest else "", console=Console(file=stream)
-    ) as live:
+    )
 
-        def show(progress: Progress) -> None:
-            latest[:] = [progress]
-            live.refresh()
+    def show(progress: Progress) -> None:
+        latest[:] = [progress]
+        live.start()  # has an effect the first time only
+        live.refresh()
 
+    try:
         yield show
+    finally:
+        live.stop()
 
 
 def result(outcome: Outcome) -> list[tuple[str, str]]:

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 
 from pipeline.execution.progress import duration, number
 
+# Of steps/train/data/tokenizing.py, which works before the first step
+_TOKENIZING = re.compile(r"\btokenizing [\d,]+ of [\d,]+ examples\b.*")
 _LINE = re.compile(r"\[(train|eval)\] step=(\d+)\b(.*)")
 _VALUE = re.compile(r"\b(\w+)=([0-9.eE+-]+|nan|inf);")
 Point = dict[str, float]
@@ -26,6 +28,7 @@ class Curve:
 
     steps: dict[int, Point] = field(default_factory=dict)
     evaluations: dict[int, Point] = field(default_factory=dict)
+    tokenizing: str = ""  # how far it was at its last line
 
     def add(self, text: str) -> None:
         """Take the point of a log line, if it has one."""
@@ -35,12 +38,15 @@ class Curve:
             step = int(found[2])
             earlier = self.evaluations.get(step, {}) if found[1] == "eval" else {}
             into[step] = {**earlier, "step": step, **values}
+        elif found := _TOKENIZING.search(text):
+            self.tokenizing = found[0]
 
     @property
     def text(self) -> str:
-        """The last step in a line: loss, rate and remaining time; empty before the first one."""
+        """The last step in a line: loss, rate and remaining time. Before the first one: how far the
+        tokenizing is, or nothing."""
         if not self.steps:
-            return ""
+            return self.tokenizing
         last = self.steps[max(self.steps)]
         parts = [f"step {last['step']:.0f}", f"train loss {number(last.get('train_loss'))}"]
         losses = [loss for _, loss in self.on_the_way()]

@@ -64,7 +64,8 @@ def _run(arguments: argparse.Namespace) -> int:
         if arguments.json:
             output(json.dumps(result.document(travelled), indent=2, default=str))
         else:
-            output("\n".join(f"{name:<12} {value}" for name, value in result.rows(travelled)))
+            rows = result.rows(travelled, kept=kept)
+            output("\n".join(f"{name:<12} {value}" for name, value in rows))
     except KeyboardInterrupt:
         kept = was_running
         raise

@@ -1,6 +1,6 @@
 """The result of a journey: as a table for people, and as a document for programs."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from pipeline.execution import progress
@@ -9,11 +9,18 @@ from pipeline.local.journey import Journey
 _ONE_LINE = 160  # characters of a generated text that a table shows
 
 
-def rows(journey: Journey) -> list[tuple[str, str]]:
-    """Return the rows of the table, name and value, in the order of the steps."""
-    assert journey.outcome is not None  # noqa: S101 - a journey that ended has one
+def rows(journey: Journey, *, kept: bool) -> list[tuple[str, str]]:
+    """Return the rows of the table, name and value, in the order of the steps.
+
+    Pages are left out unless the environment is `kept`: without it nothing answers at their
+    addresses.
+    """
+    outcome = journey.outcome
+    assert outcome is not None  # noqa: S101 - a journey that ended has one
+    if not kept:
+        outcome = replace(outcome, report_url=None, model_url=None, run_url=None)
     return [
-        *progress.result(journey.outcome),
+        *progress.result(outcome),
         *_counted(journey.counts, journey.max_eval_examples),
         *(
             (name, _one_line(journey.answer[name]))

@@ -1,7 +1,8 @@
-"""Show how far a command is with many bytes: what is done, the rate, and the time that is left.
+"""Show how far a command is with a long work: what is done, the rate, and the time that is left.
 
     with amount.shown("uploading", total) as add:
         add(8_388_608)      # bytes that are done now; from any thread
+    with amount.shown("loading", 20_000, unit=Unit("filings")) as add: …
 
 What ends within three seconds shows nothing. After that a terminal has one line that changes, and
 a file or pipe a line every ten seconds. --quiet leaves them out. No colours are used.
@@ -12,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import IO
 
 from pipeline import command
@@ -20,7 +22,17 @@ from pipeline.execution.progress import LINE_SECONDS, duration
 Add = Callable[[int], None]
 SILENT_SECONDS = 3.0
 _TERMINAL_SECONDS = 0.5  # between two writings of the line
-_MEGABYTE = 10**6
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What is counted, and how many of it one shown unit has."""
+
+    name: str
+    size: int = 1
+
+
+MEGABYTES = Unit("MB", 10**6)  # of bytes
 
 
 @contextmanager
@@ -28,14 +40,15 @@ def shown(
     doing: str,
     total: int,
     *,
+    unit: Unit = MEGABYTES,
     stream: IO[str] | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[Add]:
-    """Yield a function that takes the bytes that are done; `total` is all of them."""
+    """Yield a function that takes what is done; `total` is all of it, 0 where nobody knows."""
     if command.quiet():
         yield lambda _: None
         return
-    line = _Line(doing, total, stream or sys.stderr, clock)
+    line = _Line((doing, total, unit), stream or sys.stderr, clock)
     yield line.add
     line.end()
 
@@ -43,8 +56,11 @@ def shown(
 class _Line:
     """The line about one amount. boto3 adds to it from its own threads."""
 
-    def __init__(self, doing: str, total: int, stream: IO[str], clock: Callable[[], float]) -> None:
-        self._doing, self._total, self._stream, self._clock = doing, total, stream, clock
+    def __init__(
+        self, work: tuple[str, int, Unit], stream: IO[str], clock: Callable[[], float]
+    ) -> None:
+        self._doing, self._total, self._unit = work
+        self._stream, self._clock = stream, clock
         self._terminal = stream.isatty()
         self._began = clock()
         self._next = self._began + SILENT_SECONDS
@@ -52,7 +68,7 @@ class _Line:
         self._lock = threading.Lock()
 
     def add(self, number: int) -> None:
-        """Count bytes, and write the line if it is time."""
+        """Count what is done, and write the line if it is time."""
         with self._lock:
             self._done += number
             now = self._clock()
@@ -68,10 +84,11 @@ class _Line:
             self._stream.flush()
 
     def _text(self, seconds: float) -> str:
-        rate = self._done / seconds if seconds else 0.0
+        unit, rate = self._unit, self._done / seconds if seconds else 0.0
+        of = f" of {self._total / unit.size:,.0f}" if self._total else ""
         parts = [
-            f"{self._doing:<10} {self._done / _MEGABYTE:,.0f} of {self._total / _MEGABYTE:,.0f} MB",
-            f"{rate / _MEGABYTE:,.1f} MB/s",
+            f"{self._doing:<10} {self._done / unit.size:,.0f}{of} {unit.name}",
+            f"{rate / unit.size:,.1f} {unit.name}/s",
         ]
         if rate and self._done < self._total:
             parts.append(f"{duration((self._total - self._done) / rate)} left")

@@ -42,6 +42,7 @@ class Arguments:
     target: Target | None = None
     deep: bool = False
     json: bool = False
+    quiet: bool = False
     report: Path | None = None
 
 
@@ -106,6 +107,7 @@ def parse(argv: Sequence[str]) -> Arguments:
         target=target,
         deep=given.deep,
         json=given.json,
+        quiet=given.quiet,
         report=Path(given.report) if given.report else None,
     )
 
@@ -124,5 +126,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="leave out whole files (the default)")
     parser.add_argument("--deep", action="store_true", help="read every file again")
     parser.add_argument("--json", action="store_true", help="print the lines as one JSON document")
+    parser.add_argument("--quiet", action="store_true", help="results and errors only, no progress")
     parser.add_argument("--report", metavar="FILE.html", help="also write one HTML page")
     return parser

@@ -2,10 +2,13 @@
 
     findings = audit(Context(arguments, services))
 
-A check that fails or cannot run hides no other. Nothing is written.
+A check that fails or cannot run hides no other. Nothing is written but, on stderr, how many records
+are done of all, where that takes over three seconds.
 """
 
 import difflib
+from collections.abc import Callable
+from typing import TypeVar
 
 from steps.audit.arguments import Target
 from steps.audit.case import Case
@@ -14,7 +17,10 @@ from steps.audit.checks.whole import Whole, models, record_keys
 from steps.audit.context import Context
 from steps.audit.findings import Finding, Outcome, shown
 from steps.audit.order import LEDGER, MODEL, RECORD, WHOLE
+from steps.governance.commands import pace
 from steps.governance.errors import GovernanceError, NotFound, UsageError
+
+_R = TypeVar("_R")
 
 
 def audit(context: Context) -> list[Finding]:
@@ -34,16 +40,31 @@ def audit(context: Context) -> list[Finding]:
         )
         return [*findings, unlisted]
     cases = [Case(context, key) for key in keys]
-    context.each(_read, cases)
+    _of_each(context, "reading", _read, cases)
     whole = Whole(context, cases)
     chosen = cases if target is None else _of(whole, target.model, number)
-    for lines in context.each(_record_lines, chosen):
+    for lines in _of_each(context, "checking", _record_lines, chosen):
         findings += lines
     findings += [run(check, whole, "evidence") for check in WHOLE]
     for model in models(whole):
         if target is None or model.name == target.model:
             findings += [run(check, model, model.name) for check in MODEL]
     return findings
+
+
+def _of_each(
+    context: Context, doing: str, work: Callable[[Case], _R], cases: list[Case]
+) -> list[_R]:
+    """Return the work's result for each record, and show how many are done."""
+    records = pace.Work(doing, len(cases), "records")
+    with pace.shown(records, quiet=context.arguments.quiet) as add:
+
+        def counted(case: Case) -> _R:
+            result = work(case)
+            add(1)
+            return result
+
+        return context.each(counted, cases)
 
 
 def _record_lines(case: Case) -> list[Finding]:

@@ -134,13 +134,15 @@ def _opened(job: _Job, prepared: Prepared) -> OpenedTable:
 
 def _corpus(job: _Job, inputs: _Inputs, folder: Path) -> Corpus:
     """Return the tokenized examples; the first process of each host writes them to `folder`."""
-    from steps.train.data import corpus
+    from steps.train.data import corpus, tokenizing
     from steps.train.data.chat_template import Chat
 
     if inputs.table is None:
         return corpus.open(folder)
+    counts = inputs.prepared.counts
+    batches = job.own_stop.during(inputs.table.batches)
     return corpus.build(
-        job.own_stop.during(inputs.table.batches),
+        tokenizing.logged(batches, examples=counts.examples_train + counts.examples_eval),
         Chat(job.paths.base_model),
         folder,
         row_tokens=job.arguments.sequence_length,

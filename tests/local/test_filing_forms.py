@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from pipeline.errors import UsageError
-from pipeline.local.setup import filings
+from pipeline.local.setup import documents, filings
+from pipeline.shell import amount
 
 CRAWLER: dict[str, Any] = {
     "cik": "320193",
@@ -159,7 +160,7 @@ def test_edgar_corpus_is_refused_by_its_missing_fields_and_read_with_them(
         assert (row["cik"], row["item_1a"]) == ("718413", "Our plan may fail.")
 
 
-GZIPPED = gzip.compress(LINES.encode() * 50)
+GZIPPED = gzip.compress(f"{LINES}\n".encode() * 50)
 
 
 @pytest.mark.parametrize(
@@ -269,3 +270,21 @@ def test_a_filing_in_another_company_s_folder_is_refused(
         return
     with pytest.raises(UsageError, match=message):
         filings.read([tmp_path])
+
+
+def test_a_long_reading_shows_how_many_bytes_of_all_files_are_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.jsonl").write_text(LINES)
+    (tmp_path / "b.jsonl.gz").write_bytes(gzip.compress(f"{LINES}\n".encode() * 50))
+    done: list[int] = []
+    found = list(documents.documents(tmp_path, done.append))
+    stored = sum(path.stat().st_size for path in tmp_path.iterdir())
+    assert (len(found), sum(done)) == (102, stored)
+    assert documents.size(tmp_path) == stored
+    assert documents.size(tmp_path / "absent") == 0
+    filings.read([tmp_path])
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(amount, "SILENT_SECONDS", 0.0)
+    filings.read([tmp_path])
+    assert capsys.readouterr().err.startswith("reading    ")

@@ -13,6 +13,7 @@ from deltalake import DeltaTable
 from pipeline.local.setup import raw_table
 from pipeline.local.setup.filings import COLUMNS, Filings
 from pipeline.local.setup.rows import Row, Rows
+from pipeline.shell import amount
 
 _SCHEMA = pa.schema([(column, pa.string()) for column in COLUMNS])
 
@@ -28,6 +29,19 @@ def test_all_rows_are_one_commit_with_their_digest(tmp_path: Path) -> None:
     assert table.version() == 0
     assert table.history(1)[0]["filings_sha256"] == rows.sha256
     assert sorted(table.to_pyarrow_table().to_pylist(), key=str) == sorted(rows, key=str)
+
+
+def test_a_long_loading_shows_how_many_filings_are_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = Rows(filing(number, "risk") for number in range(1000))
+    raw_table.write(str(tmp_path / "short"), rows, {})
+    assert capsys.readouterr() == ("", "")
+    monkeypatch.setattr(amount, "SILENT_SECONDS", 0.0)
+    raw_table.write(str(tmp_path / "long"), rows, {})
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("loading    1,000 of 1,000 filings · ")
 
 
 def test_a_new_set_of_filings_replaces_the_old_one_in_the_next_version(tmp_path: Path) -> None:

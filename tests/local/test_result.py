@@ -1,4 +1,6 @@
-"""The table at the end of a journey has the number of evaluated examples and of all."""
+"""The table at the end of a journey: evaluated examples of all, and pages that still answer."""
+
+from dataclasses import replace
 
 import pytest
 
@@ -29,5 +31,13 @@ OUTCOME = Outcome("arn", "Succeeded", "", (), "a.b.c", "challenger", "1", "uri",
     ],
 )
 def test_the_table_names_the_share_of_evaluated_examples(most: int, expected: str) -> None:
-    shown = dict(rows(Journey(outcome=OUTCOME, counts=COUNTS, max_eval_examples=most)))
+    journey = Journey(outcome=OUTCOME, counts=COUNTS, max_eval_examples=most)
+    shown = dict(rows(journey, kept=False))
     assert shown["examples"] == f"300 to train on from 8 companies, {expected}"
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_pages_are_named_where_the_environment_stays_up(kept: bool) -> None:
+    outcome = replace(OUTCOME, report_url="http://r", model_url="http://m", run_url="http://x")
+    shown = dict(rows(Journey(outcome=outcome), kept=kept))
+    assert ({"report at", "model at", "run at"} <= shown.keys()) is kept

@@ -17,6 +17,7 @@ COMMANDS = [
     "scripts.heading_score",
     "scripts.journey_bench",
     "scripts.peak_memory",
+    "scripts.pictures",
     "scripts.prepare_bench",
     "scripts.prepare_bench.broken_input",
     "scripts.prepare_bench.peers",

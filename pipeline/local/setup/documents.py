@@ -13,34 +13,34 @@ import io
 import json
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, TextIO, cast
+from typing import Any, TextIO
 
 from pipeline.errors import UsageError
+from pipeline.local.setup.text_files import PROBE, as_text, unusable
 
 SUFFIXES = tuple(suffix + end for suffix in (".json", ".jsonl", ".ndjson") for end in ("", ".gz"))
 
-_PROBE = 1 << 16  # bytes or characters: enough to detect a file's form
 _READ = 1 << 20  # characters; doubled until a document fits
 _NEAR_THE_END = 64  # characters; a fault further in is not a cut-off document
 _SPACE = re.compile(r"[ \t\r\n]*")
-_GZIP = b"\x1f\x8b"
-_OTHER_FORMATS = (
-    (b"PAR1", "a Parquet file"),
-    (b"PK\x03\x04", "a zip archive"),
-    (b"BZh", "compressed with bzip2"),
-    (b"\xfd7zXZ", "compressed with xz"),
-    (b"\x28\xb5\x2f\xfd", "compressed with zstd"),
-    (b"version https://git-lfs", "a git-lfs pointer, not the file itself"),
-    (b"\xff\xfe\x00\x00", "UTF-32"),
-    (b"\x00\x00\xfe\xff", "UTF-32"),
-)
 
 
-def documents(path: Path) -> Iterator[tuple[str, Any]]:
+def size(path: Path) -> int:
+    """Return the bytes of a file, or of a folder's files, as `documents` reads them.
+
+    A pipe's are not known before it is read, nor those of what cannot be read: 0.
+    """
+    try:
+        return sum(file.stat().st_size for file in _files(path))
+    except (OSError, UsageError):
+        return 0  # `documents` raises the reason
+
+
+def documents(path: Path, add: Callable[[int], None] = lambda _: None) -> Iterator[tuple[str, Any]]:
     """Yield each document with its place; a faulty one, or a file without one, is a `ValueError` in
-    place of the document.
+    place of the document. `add` takes the bytes that are read.
 
     Raises:
         UsageError: the file or folder cannot be read, the folder has no such file, or a file is not
@@ -48,7 +48,7 @@ def documents(path: Path) -> Iterator[tuple[str, Any]]:
     """
     for file in _files(path):
         empty = True
-        for found in _of_file(file):
+        for found in _of_file(file, add):
             empty = False
             yield found
         if empty:
@@ -70,46 +70,23 @@ def _files(path: Path) -> list[Path]:
     return found
 
 
-def _of_file(path: Path) -> Iterator[tuple[str, Any]]:
+def _of_file(path: Path, add: Callable[[int], None]) -> Iterator[tuple[str, Any]]:
     window = _Window()
     try:
         with path.open("rb") as file:
-            window.text = _text(path, file)
+            window.text = as_text(path, file, add)
             for line, document in _documents(window):
                 yield f"{path}:{line}", document
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise _unusable(
+        raise unusable(
             path, f"is cut off or damaged gzip behind line {window.line}: {error}"
         ) from None
     except OSError as error:
-        raise _unusable(path, f"cannot be read: {error.strerror}") from None
+        raise unusable(path, f"cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
-        raise _unusable(
+        raise unusable(
             path, f"is not {error.encoding.upper()}: {error.reason} behind line {window.line}"
         ) from None
-
-
-def _unusable(path: Path, fault: str) -> UsageError:
-    return UsageError(
-        f"the filings file {path} {fault}\n  expected  JSON or JSON lines in UTF-8, or such "
-        "a file in gzip"
-    )
-
-
-def _text(path: Path, file: BinaryIO) -> TextIO:
-    """Return the file as text, decompressed and decoded by its byte order mark."""
-    stream = io.BufferedReader(cast("io.RawIOBase", file), _PROBE)
-    if stream.peek(2).startswith(_GZIP):
-        stream = io.BufferedReader(cast("io.RawIOBase", gzip.GzipFile(fileobj=stream)), _PROBE)
-    start = stream.peek(_PROBE)
-    for magic, name in _OTHER_FORMATS:
-        if start.startswith(magic):
-            raise _unusable(path, f"is {name}")
-    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return io.TextIOWrapper(stream, encoding="utf-16")
-    if b"\0" in start:
-        raise _unusable(path, "is binary, or UTF-16 without a byte order mark")
-    return io.TextIOWrapper(stream, encoding="utf-8-sig")
 
 
 class _Window:
@@ -161,10 +138,10 @@ class _Window:
 
 
 def _documents(window: _Window) -> Iterator[tuple[int, Any]]:
-    start = window.text.readline(_PROBE)
+    start = window.text.readline(PROBE)
     while start and not start.strip():
         window.line += 1
-        start = window.text.readline(_PROBE)
+        start = window.text.readline(PROBE)
     if start.lstrip().startswith("[") or _is_cut_off(start):
         window.buffer = start
         return _one_after_the_other(window)

@@ -20,6 +20,7 @@ from databricks.sdk.service.catalog import (
 from pipeline.local.setup.filings import COLUMNS, OPTIONAL, Filings
 from pipeline.local.setup.grants import RAW_TABLE
 from pipeline.local.setup.rows import Row, Rows
+from pipeline.shell import amount
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -106,21 +107,30 @@ def _existing(location: str, options: dict[str, str]) -> "DeltaTable | None":
 
 def write(location: str, rows: Rows, options: dict[str, str]) -> None:
     """Replace the table's content by these rows in one commit; the memory needed is that of one
-    data file and a batch.
+    data file and a batch. What takes over three seconds shows how far it is.
     """
     import pyarrow as pa
     from deltalake import CommitProperties, WriterProperties, write_deltalake
 
     schema = pa.schema([(column, pa.string()) for column in columns(rows)])
-    write_deltalake(
-        location,
-        pa.RecordBatchReader.from_batches(schema, _batches(rows, schema)),
-        mode="overwrite",
-        schema_mode="overwrite",  # an optional column comes and goes with the filings
-        storage_options=options,
-        writer_properties=WriterProperties(max_row_group_size=_ROW_GROUP_ROWS),
-        commit_properties=CommitProperties(custom_metadata={_DIGEST: rows.sha256}),
-    )
+    with amount.shown("loading", len(rows), unit=amount.Unit("filings")) as add:
+        batches = _counted(_batches(rows, schema), add)
+        write_deltalake(
+            location,
+            pa.RecordBatchReader.from_batches(schema, batches),
+            mode="overwrite",
+            schema_mode="overwrite",  # an optional column comes and goes with the filings
+            storage_options=options,
+            writer_properties=WriterProperties(max_row_group_size=_ROW_GROUP_ROWS),
+            commit_properties=CommitProperties(custom_metadata={_DIGEST: rows.sha256}),
+        )
+
+
+def _counted(batches: Iterator["pa.RecordBatch"], add: amount.Add) -> Iterator["pa.RecordBatch"]:
+    """Yield the batches; a batch is done when delta-rs asks for the next one."""
+    for batch in batches:
+        yield batch
+        add(batch.num_rows)
 
 
 def columns(rows: Rows) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 import io
 import re
+import sys
 from datetime import UTC, datetime
 
 import pytest
@@ -36,6 +37,20 @@ def test_a_terminal_shows_a_table_whose_text_is_not_markup() -> None:
     assert "pipeline/p/execution/abc" in shown
     assert re.search(r"Prepare.*Waiting", shown)
     assert re.search(r"Train.*Failed.*1 min 00 s.*no \[red\]", shown)
+
+
+def test_until_the_table_begins_others_write_to_the_terminal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with progress.shown(terminal) as show:
+        sys.stderr.write("\rloading 1 of 2")  # a table holds back what has no line end yet
+        assert terminal.getvalue() == "\rloading 1 of 2"
+        show(Progress("arn", "Executing", (StepState("Prepare"),)))
+        sys.stderr.write("\nnot before the table has room")
+        assert "not before" not in terminal.getvalue()
+    assert sys.stderr is terminal
 
 
 @pytest.mark.parametrize(

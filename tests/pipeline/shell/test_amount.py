@@ -49,3 +49,16 @@ def test_a_terminal_has_one_line_that_changes_and_no_colours() -> None:
 def test_quiet_shows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "quiet", lambda: True)
     assert copied(Terminal(), seconds=40) == ""
+
+
+def test_other_things_than_bytes_are_counted_too_and_the_total_may_be_unknown() -> None:
+    now, stream = [0.0], io.StringIO()
+    unit = amount.Unit("filings")
+    for total in (4000, 0):
+        with amount.shown("loading", total, unit=unit, stream=stream, clock=lambda: now[0]) as add:
+            now[0] += 4
+            add(1000)
+    assert stream.getvalue().splitlines() == [
+        "loading    1,000 of 4,000 filings · 250.0 filings/s · 12.0 s left",
+        "loading    1,000 filings · 250.0 filings/s",
+    ]
