@@ -4,7 +4,7 @@ With Ministral's vocabulary of 131,072 tokens, the logits of 8,192 positions and
 take about 13 GB. Three measures avoid this:
 
 * The head is applied only to positions that have a label.
-* At most `CHUNK_LOGITS` logits exist at once.
+* At most `memory.chunk_rows` positions have logits at once, on a CPU fewer than on a GPU.
 * The gradient of the hidden states is computed in forward, while the logits exist. Backward only
   scales it. The gradient of the logits is softmax minus one-hot, so it needs no other tensor.
 
@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 
 from steps.train.data.packing import IGNORED
-from steps.train.planning.memory import CHUNK_LOGITS
+from steps.train.model import branch
+from steps.train.planning import memory
 
 
 class _ChunkedNll(torch.autograd.Function):
@@ -57,7 +58,7 @@ def token_nll(
     labels: Tensor,
     *,
     positions: Tensor | None = None,
-    chunk_logits: int = CHUNK_LOGITS,
+    chunk_logits: int | None = None,
 ) -> Tensor:
     """Return the negative log likelihood, in nats, of each labelled token, in their order.
 
@@ -68,7 +69,7 @@ def token_nll(
         (labelled tokens,), float32.
     """
     states, targets = _labelled(hidden, labels, positions)
-    rows = max(1, chunk_logits // head.shape[0])
+    rows = _rows(head, chunk_logits)
     nll = torch.empty(len(targets), dtype=torch.float32, device=hidden.device)
     for start in range(0, len(targets), rows):
         part = slice(start, start + rows)
@@ -83,7 +84,7 @@ def completion_nll(
     labels: Tensor,
     *,
     positions: Tensor | None = None,
-    chunk_logits: int = CHUNK_LOGITS,
+    chunk_logits: int | None = None,
 ) -> Tensor:
     """Return the summed negative log likelihood, in nats, of all labelled tokens.
 
@@ -93,16 +94,24 @@ def completion_nll(
         labels: (batch, tokens), unshifted; `IGNORED` where no loss is computed.
         positions: (labelled,), of the states that predict a labelled token, in a batch of one row.
             None finds them, which waits for a GPU.
-        chunk_logits: logits that exist at once.
+        chunk_logits: logits that exist at once; None is as many as suit the device.
 
     Returns:
         A float32 number.
     """
     states, targets = _labelled(hidden, labels, positions)
-    rows = max(1, chunk_logits // head.shape[0])
+    rows = _rows(head, chunk_logits)
     apply: Any = _ChunkedNll.apply  # torch has no types here
     nll: Tensor = apply(states, head, targets, rows)
     return nll
+
+
+def _rows(head: Tensor, chunk_logits: int | None) -> int:
+    """Return the positions of a chunk."""
+    vocabulary = head.shape[0]
+    if chunk_logits is None:
+        return memory.chunk_rows(vocabulary, on_cuda=branch.on_cuda(head))
+    return max(1, chunk_logits // vocabulary)
 
 
 def _labelled(hidden: Tensor, labels: Tensor, positions: Tensor | None) -> tuple[Tensor, Tensor]:

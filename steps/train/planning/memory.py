@@ -25,6 +25,9 @@ from steps.train.planning.shapes import Shape
 # The loss computes this many logits at a time (model/chunked_loss.py): 0.5 GiB in float32, the
 # logits of 1,024 positions with Ministral's vocabulary.
 CHUNK_LOGITS = 2**27
+# On a CPU a chunk is 16 MiB, half of what glibc always maps, but has at least so many
+# positions: a product with fewer is slower (docs/decisions/078-kept-heap.md).
+_CPU_CHUNK_LOGITS, _CPU_CHUNK_ROWS = 2**22, 256
 
 # Bytes per weight of the base's linears; nf4 includes its doubly quantized scales. Modes that are
 # not listed store weights in the dtype of the activations.
@@ -156,13 +159,22 @@ def _casts(plan: Plan) -> int:
     return 2 * plan.shape.adapter_weights(plan.rank) if copied else 0
 
 
+def chunk_rows(vocabulary: int, *, on_cuda: bool) -> int:
+    """Return the positions whose logits the loss computes at a time."""
+    most = max(1, CHUNK_LOGITS // vocabulary)
+    if on_cuda:
+        return most
+    return min(most, max(_CPU_CHUNK_ROWS, _CPU_CHUNK_LOGITS // vocabulary))
+
+
 def _loss_moment(plan: Plan, tokens: int, labelled: int) -> int:
     """Return the bytes that the loss needs in addition to what is kept.
 
     These are all hidden states, the labelled ones, and a chunk of logits twice in float32: the
     logits, and the copy that logsumexp makes.
     """
-    chunk = min(labelled, max(1, CHUNK_LOGITS // plan.shape.vocabulary)) * plan.shape.vocabulary
+    vocabulary = plan.shape.vocabulary
+    chunk = min(labelled, chunk_rows(vocabulary, on_cuda=plan.on_cuda)) * vocabulary
     return plan.element_bytes * plan.shape.hidden * (tokens + labelled) + 8 * chunk
 
 
