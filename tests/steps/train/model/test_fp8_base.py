@@ -164,6 +164,7 @@ def test_saving_writes_adapters_only(tiny_model: Path, tmp_path: Path) -> None:
         ("NVIDIA L4", (8, 9), "native_dx"),
         ("NVIDIA L40S", (8, 9), "native_dx"),
         ("NVIDIA H100 80GB HBM3", (9, 0), "native_dx"),
+        ("NVIDIA RTX PRO 6000 Blackwell Server Edition", (12, 0), "storage"),
         ("a card that nobody knows", (9, 0), "storage"),
     ],
 )
@@ -176,10 +177,12 @@ def test_auto_is_native_only_where_it_is_predicted_to_be_faster(
 
 def test_native_is_refused_without_fp8_tensor_cores() -> None:
     message = (
-        r"Fp8Mode native cannot run on this device\n.*8\.9 or higher.*\n  got       A10G, .*8\.6"
+        r"Fp8Mode native cannot run on this device\n.*8\.9 to 10\.x.*\n  got       A10G, .*8\.6"
     )
     with pytest.raises(UsageError, match=message):
         precision.decide("native", Device(torch.device("cpu"), "A10G", (8, 6)))
+    with pytest.raises(UsageError, match=r"cannot run on this device\n.*\n.*12\.0"):
+        precision.decide("native", Device(torch.device("cpu"), "RTX PRO 6000", (12, 0)))
 
 
 def test_requested_and_effective_mode_are_recorded(tiny_model: Path) -> None:
@@ -189,6 +192,8 @@ def test_requested_and_effective_mode_are_recorded(tiny_model: Path) -> None:
         "effective": "storage",
         "dtype": "float32",
         "device": "cpu",
+        "choice": None,  # of `auto` on a GPU only
+        "kernels": None,
     }
 
 
