@@ -1,4 +1,5 @@
-"""What must run, and not only be there: a trail that writes, a worker's service, a rotation.
+"""What must run, and not only be there: a trail that writes, a worker's service, a rotation, a
+SIEM's copy of the logs.
 
     found = running.READS["AWS::CloudTrail::Trail"](properties, physical, client)
 
@@ -98,6 +99,25 @@ def _rotation(properties: Properties, physical: str, client: Client) -> Found:
     }
 
 
+def _lines(properties: Properties, physical: str, client: Client) -> Found:
+    logs, group = client("logs"), properties["LogGroupName"]
+    pages = logs.get_paginator("describe_subscription_filters")
+    listed = asked(
+        lambda: [
+            each
+            for page in pages.paginate(logGroupName=group)
+            for each in page["subscriptionFilters"]
+            if each["filterName"] == physical
+        ]
+    )
+    if not listed:
+        return {"": (f"sends {group}", "none")}
+    return {
+        ": destination": (properties["DestinationArn"], str(listed[0]["destinationArn"])),
+        ": pattern": (shown(properties["FilterPattern"]), shown(listed[0]["filterPattern"])),
+    }
+
+
 def shown(setting: Any) -> str:
     """Return the values of a setting, in one form for the template's and the service's."""
     if setting is None:
@@ -123,5 +143,6 @@ READS: dict[str, Callable[[Properties, str, Client], Found]] = {
     "AWS::CloudTrail::Trail": _trail,
     "AWS::ECS::Service": _service,
     "AWS::Lambda::Permission": _permission,
+    "AWS::Logs::SubscriptionFilter": _lines,
     "AWS::SecretsManager::RotationSchedule": _rotation,
 }

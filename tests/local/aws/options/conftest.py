@@ -10,12 +10,14 @@ from pipeline.local.aws import infrastructure
 from tests.local.aws.support.server import Server, make_server
 
 IMAGE = "000000000000.dkr.ecr.us-east-1.amazonaws.com/governed-finetune/register@sha256:" + "a" * 64
+SIEM = "arn:aws:logs:us-east-1:999999999999:destination:siem"
 OPTIONS = {
     "DataEvents": "true",
     "WorkerKind": "ecs",
     "RegisterImage": IMAGE,
     "DatabricksHost": "https://dbc-1.cloud.databricks.com",
     "DatabricksSecretId": "governed-finetune-local/databricks/register",
+    "SiemDestinationArn": SIEM,
     "RotationAdminSecret": "bank/databricks-admin",
 }
 
