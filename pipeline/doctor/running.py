@@ -110,6 +110,8 @@ def _lines(properties: Properties, physical: str, client: Client) -> Found:
             if each["filterName"] == physical
         ]
     )
+    if listed is None:
+        return {}  # without its group, which has a line
     if not listed:
         return {"": (f"sends {group}", "none")}
     return {
