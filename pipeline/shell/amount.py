@@ -49,8 +49,10 @@ def shown(
         yield lambda _: None
         return
     line = _Line((doing, total, unit), stream or sys.stderr, clock)
-    yield line.add
-    line.end()
+    try:
+        yield line.add
+    finally:  # an error's message begins on a new line
+        line.end()
 
 
 class _Line:

@@ -62,3 +62,17 @@ def test_other_things_than_bytes_are_counted_too_and_the_total_may_be_unknown() 
         "loading    1,000 of 4,000 filings · 250.0 filings/s · 12.0 s left",
         "loading    1,000 filings · 250.0 filings/s",
     ]
+
+
+def test_the_message_of_an_error_begins_on_a_new_line() -> None:
+    now, stream = [0.0], Terminal()
+
+    def cut_short() -> None:
+        with amount.shown("uploading", TOTAL, stream=stream, clock=lambda: now[0]) as add:
+            now[0] += 4
+            add(TOTAL // 10)
+            raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        cut_short()
+    assert stream.getvalue().endswith("\n")
