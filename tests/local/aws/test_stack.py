@@ -84,21 +84,12 @@ def test_what_costs_or_is_governed_has_the_tags_of_project_and_environment(serve
     tagged = [application["tags"]]
     for name in ("GovernedBucket", "EvidenceBucket", "ArtifactsBucket"):
         tagged.append(_tags(s3.get_bucket_tagging(Bucket=outputs[name])["TagSet"]))
-    iam = server.client("iam")
-    stack = server.client("cloudformation").describe_stack_resources(
-        StackName="governed-finetune-local-identity"
-    )
-    made = [
-        each["PhysicalResourceId"]
-        for each in stack["StackResources"]
-        if each["ResourceType"] == "AWS::IAM::Role"
-    ]
-    for role in made:  # other tests make roles too
+    iam, secrets, queue = (server.client(name) for name in ("iam", "secretsmanager", "sqs"))
+    for role in server.made("AWS::IAM::Role"):
         tagged.append(_tags(iam.list_role_tags(RoleName=role)["Tags"]))
-    for secret in server.client("secretsmanager").list_secrets()["SecretList"]:
-        tagged.append(_tags(secret["Tags"]))
-    queue = server.client("sqs")
-    for url in queue.list_queues()["QueueUrls"]:
+    for secret in server.made("AWS::SecretsManager::Secret"):
+        tagged.append(_tags(secrets.describe_secret(SecretId=secret)["Tags"]))
+    for url in server.made("AWS::SQS::Queue"):
         tagged.append(queue.list_queue_tags(QueueUrl=url)["Tags"])
     kms = server.client("kms")
     for name in ("SigningKeyArn", "ApprovalKeyArn"):
@@ -117,8 +108,7 @@ def _tags(found):
 def test_the_buckets_have_the_names_that_the_configuration_derives(server):
     aws = {"account_id": infrastructure.ACCOUNT_ID, "region": "us-east-1"}
     expected = derived.complete({"aws": aws}, infrastructure.ENVIRONMENT)[0]["storage"]
-    made = server.client("s3").list_buckets()["Buckets"]
-    assert sorted(bucket["Name"] for bucket in made) == sorted(expected.values())
+    assert sorted(server.made("AWS::S3::Bucket")) == sorted(expected.values())
 
 
 @pytest.mark.environment

@@ -172,7 +172,7 @@ def test_the_dashboard_shows_this_environments_queues_worker_and_pipeline(server
         *(".", name, f"{name}-prepare"),
         *(f"{name}-register", f"{name}-register-dead"),
     }
-    queues = server.client("sqs").list_queues()["QueueUrls"]
+    queues = server.made("AWS::SQS::Queue")
     assert {url.rpartition("/")[2] for url in queues} <= shown
 
 

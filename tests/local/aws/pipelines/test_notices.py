@@ -1,6 +1,7 @@
 """Who is subscribed to the topic of the layer watch learns how an execution ended."""
 
 import json
+from collections.abc import Iterator
 
 import pytest
 
@@ -11,8 +12,8 @@ TOPIC = "arn:aws:sns:us-east-1:000000000000:governed-finetune-local"
 
 
 @pytest.fixture(scope="module")
-def queue(server: Server) -> str:
-    """The URL of a queue that is subscribed to the topic."""
+def queue(server: Server) -> Iterator[str]:
+    """The URL of a queue that is subscribed to the topic; other tests share the account."""
     sqs, sns = server.client("sqs"), server.client("sns")
     url: str = sqs.create_queue(QueueName="notices")["QueueUrl"]
     found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
@@ -26,8 +27,10 @@ def queue(server: Server) -> str:
     }
     policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
     sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
-    sns.subscribe(TopicArn=TOPIC, Protocol="sqs", Endpoint=arn)
-    return url
+    subscribed = sns.subscribe(TopicArn=TOPIC, Protocol="sqs", Endpoint=arn)["SubscriptionArn"]
+    yield url
+    sns.unsubscribe(SubscriptionArn=subscribed)
+    sqs.delete_queue(QueueUrl=url)
 
 
 def received(server: Server, queue: str, arn: str) -> list[str]:

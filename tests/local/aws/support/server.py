@@ -137,6 +137,13 @@ class Server:
     def deploy(self) -> None:
         self.outputs = infrastructure.deploy(self.client("cloudformation"), {})
 
+    def made(self, kind: str) -> list[str]:
+        """What the layers made of a CloudFormation type, by its id; tests make more beside it."""
+        describe = self.client("cloudformation").describe_stack_resources
+        stacks = (f"{infrastructure.PREFIX}-{layer}" for layer in infrastructure.LAYERS)
+        found = [each for name in stacks for each in describe(StackName=name)["StackResources"]]
+        return [each["PhysicalResourceId"] for each in found if each["ResourceType"] == kind]
+
     def train_arguments(self, **changes: Any) -> dict[str, Any]:
         """Return the request of a training job with the stack's train role."""
         return requests.train_arguments(self.outputs, **changes)
