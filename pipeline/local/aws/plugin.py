@@ -107,7 +107,7 @@ def install(account: Account) -> Services:
     _bind_root_to_bucket_policies()
     _complete_condition_keys(account.id)
     if (recorded := calls.wanted()) is not None:
-        iam_evaluator.enforce = recorded.around(iam_evaluator.enforce, iam_evaluator.caller_arn)
+        iam_evaluator.enforce = recorded.around(iam_evaluator.enforce, calls.arn_of)
     served.complete()
     web_identity.serve(account)
     cloudformation.load_late(services.emr)
