@@ -17,6 +17,11 @@ from pipeline.local.workspace.settings import Settings
 
 MINIMUM_SESSION_SECONDS = 900  # source: AWS STS AssumeRole, DurationSeconds
 _RENEW_BEFORE_SECONDS = 120
+# Databricks' words [unverified: from reports of users]; STS's own follow here
+_NOT_ITSELF = (
+    "The IAM role for this storage credential was found to be non self-assuming. Please check "
+    "your role's trust and IAM policies to ensure that your IAM role can assume itself: "
+)
 
 Credentials = dict[str, Any]
 
@@ -55,6 +60,25 @@ class ControlPlane:
         credentials: Credentials = answer["Credentials"]
         return credentials
 
+    def require_self_assuming(self, role_arn: str, external_id: str) -> None:
+        """Check that the role may assume itself, as Databricks does for a new credential.
+
+        Raises:
+            PermissionDenied: it may not, or the control plane may not assume it.
+            Unavailable: STS does not answer.
+        """
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        own = self._client("sts", self.assume(role_arn, external_id, seconds=0))
+        try:
+            own.assume_role(
+                RoleArn=role_arn, RoleSessionName="unity-catalog", ExternalId=external_id
+            )
+        except ClientError as error:
+            raise PermissionDenied(_NOT_ITSELF + error.response["Error"]["Message"]) from None
+        except BotoCoreError as error:
+            raise self._lost(error) from None
+
     def storage(self, role_arn: str, external_id: str) -> Any:
         """Return an S3 client with the storage role's rights, for the workspace's own files."""
         with self._lock:
@@ -81,9 +105,10 @@ class ControlPlane:
                 f"The Unity Catalog control plane may not use {role}: {reason}"
             ) from None
         except BotoCoreError as error:
-            raise Unavailable(
-                f"AWS STS at {self._settings.aws_endpoint}: {type(error).__name__}"
-            ) from None
+            raise self._lost(error) from None
+
+    def _lost(self, error: Exception) -> Unavailable:
+        return Unavailable(f"AWS STS at {self._settings.aws_endpoint}: {type(error).__name__}")
 
     def _client(self, service: str, credentials: Credentials | None = None) -> Any:
         import boto3  # The import takes 0.6 s, so it happens at the first vending.

@@ -1,48 +1,16 @@
 """AWS's services use a job's role themselves: each right that it lacks fails the job by name."""
 
-import json
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
+
+from tests.local.aws.support.forgotten_right import without
 
 pytestmark = pytest.mark.environment
 PREFIX = "governed-finetune-local"
 PULL = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
 LOG = ("logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents")
 SUBNETS = {"SecurityGroupIds": ["sg-1"], "Subnets": ["subnet-1"]}
-
-
-@contextmanager
-def without(server, role, action) -> Iterator[None]:
-    """The role as somebody deployed it who forgot the action."""
-    iam, name = server.client("iam"), f"{PREFIX}-{role}"
-    kept = {}
-    for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]:
-        whole = iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
-        statements = [less(each, action) for each in whole["Statement"]]
-        if any(action in actions(each) for each in whole["Statement"]):
-            kept[policy] = json.dumps(whole)
-            left = json.dumps(whole | {"Statement": [each for each in statements if each]})
-            iam.put_role_policy(RoleName=name, PolicyName=policy, PolicyDocument=left)
-    assert kept, f"{role} has no {action}"
-    try:
-        yield
-    finally:
-        for policy, document in kept.items():
-            iam.put_role_policy(RoleName=name, PolicyName=policy, PolicyDocument=document)
-
-
-def actions(statement):
-    found = statement["Action"]
-    return [found] if isinstance(found, str) else found
-
-
-def less(statement, action):
-    """The statement without the action; None if nothing is left."""
-    left = [each for each in actions(statement) if each != action]
-    return statement | {"Action": left} if left else None
 
 
 def trained(server, name, **changes):
