@@ -208,7 +208,8 @@ def test_the_auditor_reads_everything_and_changes_nothing(server):
     arn = server.start_execution()
     found = sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
     assert found["PipelineExecutionArn"] == arn
-    refused(sagemaker.describe_pipeline, PipelineName=pipeline)
+    assert sagemaker.describe_pipeline(PipelineName=pipeline)["PipelineName"] == pipeline
+    refused(sagemaker.list_pipeline_executions, PipelineName=pipeline)
     refused(sagemaker.start_pipeline_execution, PipelineName=pipeline)
     emr = server.client("emr-serverless", "auditor")
     refused(emr.list_job_runs, applicationId=server.outputs["ApplicationId"])

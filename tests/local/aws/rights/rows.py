@@ -70,7 +70,8 @@ RIGHTS: dict[tuple[str, str], set[str]] = {
         PIPELINE,
         {
             "CreatePipeline UpdatePipeline AddTags DeleteTags UpdatePipelineVersion": {"ci"},
-            "DescribePipeline ListTags": {"ci", "scientist"},
+            "DescribePipeline": {"ci", "scientist", "auditor"},
+            "ListTags": {"ci", "scientist"},
             "ListPipelineVersions": {"ci"},
             "StartPipelineExecution": {"scientist"},
             "ListPipelineExecutions": {"scientist", "reconciler"},
