@@ -6,6 +6,7 @@ Runs, a refusal by Gate, a reuse, stops at each step, a retry, a registration th
 message became a dead letter, an audit, approvals, a broken mirror, and a tag that conf lost.
 """
 
+import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -69,18 +70,27 @@ def _start(environment: Environment, role: Mapping[str, str], *words: str) -> st
 
 
 def _deploy(environment: Environment, ci: Mapping[str, str]) -> None:
-    """A tag that conf had at the last upsert is removed; then an alias is set."""
+    """Another default and a tag, as conf had them at the last upsert, are put right."""
     sagemaker = environment.client("sagemaker", environment.root)
+    names = {"PipelineName": "governed-finetune-local"}
+    wanted = sagemaker.describe_pipeline(**names)["PipelineDefinition"]
+    earlier = json.loads(wanted)
+    (steps,) = (each for each in earlier["Parameters"] if each["Name"] == "MaxSteps")
+    steps["DefaultValue"] += 1
+    sagemaker.update_pipeline(**names, PipelineDefinition=json.dumps(earlier))
     tags = {
         each["Key"]: each["Value"] for each in sagemaker.list_tags(ResourceArn=PIPELINE)["Tags"]
     }
-    recorded = f"{tags[provenance.CONFIGURED]} {provenance.key_digest('left')}"
-    earlier = {"left": "by an earlier conf", provenance.CONFIGURED: recorded}
-    given = [{"Key": key, "Value": value} for key, value in earlier.items()]
+    listed = f"{tags[provenance.CONFIGURED]} {provenance.key_digest('left')}"
+    left = {"left": "by an earlier conf", provenance.CONFIGURED: listed}
+    given = [{"Key": key, "Value": value} for key, value in left.items()]
     sagemaker.add_tags(ResourceArn=PIPELINE, Tags=given)
     done(environment, ci, "pipeline.upsert", "--alias", "prod")
     now = {each["Key"] for each in sagemaker.list_tags(ResourceArn=PIPELINE)["Tags"]}
     assert "left" not in now
+    assert json.loads(sagemaker.describe_pipeline(**names)["PipelineDefinition"]) == json.loads(
+        wanted
+    )
 
 
 def _mirror(environment: Environment, shell: Mapping[str, str]) -> None:

@@ -33,7 +33,7 @@ class ControlPlane:
         self._settings = settings
         self._lock = threading.Lock()
         self._sts: Any = None
-        self._storage: dict[str, tuple[float, Any]] = {}
+        self._kept: dict[tuple[str, str], tuple[float, Any]] = {}
 
     def identity(self) -> str:
         """Return the ARN that a storage role has to trust."""
@@ -42,21 +42,25 @@ class ControlPlane:
     def assume(
         self, role_arn: str, external_id: str, *, seconds: int, policy: Any = None
     ) -> Credentials:
-        """Return temporary credentials of a storage role, narrowed by a session policy.
+        """Return temporary credentials of a storage role.
+
+        With a session policy they are narrowed: the role assumes itself for that, which is why
+        Databricks demands a role that may [unverified: that it narrows so].
 
         Raises:
-            PermissionDenied: the control plane may not assume the role.
+            PermissionDenied: the control plane may not assume the role, or the role not itself.
             Unavailable: STS does not answer.
         """
-        narrowed = {"Policy": json.dumps(policy)} if policy else {}
-        answer = self._call_sts(
-            "assume_role",
-            RoleArn=role_arn,
-            RoleSessionName="unity-catalog",
-            ExternalId=external_id,
-            DurationSeconds=max(seconds, MINIMUM_SESSION_SECONDS),
-            **narrowed,
-        )
+        asked = {
+            "RoleArn": role_arn,
+            "RoleSessionName": "unity-catalog",
+            "ExternalId": external_id,
+            "DurationSeconds": max(seconds, MINIMUM_SESSION_SECONDS),
+        }
+        if policy is None:
+            answer = self._call_sts("assume_role", **asked)
+        else:
+            answer = self._by_itself(role_arn, external_id, asked | {"Policy": json.dumps(policy)})
         credentials: Credentials = answer["Credentials"]
         return credentials
 
@@ -67,28 +71,35 @@ class ControlPlane:
             PermissionDenied: it may not, or the control plane may not assume it.
             Unavailable: STS does not answer.
         """
+        asked = {"RoleArn": role_arn, "RoleSessionName": "unity-catalog", "ExternalId": external_id}
+        self._by_itself(role_arn, external_id, asked)
+
+    def storage(self, role_arn: str, external_id: str) -> Any:
+        """Return an S3 client with the storage role's rights, for the workspace's own files."""
+        return self._own("s3", role_arn, external_id)
+
+    def _by_itself(self, role_arn: str, external_id: str, asked: dict[str, Any]) -> Any:
         from botocore.exceptions import BotoCoreError, ClientError
 
-        own = self._client("sts", self.assume(role_arn, external_id, seconds=0))
+        own = self._own("sts", role_arn, external_id)
         try:
-            own.assume_role(
-                RoleArn=role_arn, RoleSessionName="unity-catalog", ExternalId=external_id
-            )
+            return own.assume_role(**asked)
         except ClientError as error:
             raise PermissionDenied(_NOT_ITSELF + error.response["Error"]["Message"]) from None
         except BotoCoreError as error:
             raise self._lost(error) from None
 
-    def storage(self, role_arn: str, external_id: str) -> Any:
-        """Return an S3 client with the storage role's rights, for the workspace's own files."""
+    def _own(self, service: str, role_arn: str, external_id: str) -> Any:
+        """Return a client with the role's whole session, which is kept until it ends soon."""
+        key = (service, role_arn)
         with self._lock:
-            expires, client = self._storage.get(role_arn, (0.0, None))
+            expires, client = self._kept.get(key, (0.0, None))
         if expires - time.time() > _RENEW_BEFORE_SECONDS:
             return client
         credentials = self.assume(role_arn, external_id, seconds=3600)
-        client = self._client("s3", credentials)
+        client = self._client(service, credentials)
         with self._lock:
-            self._storage[role_arn] = (credentials["Expiration"].timestamp(), client)
+            self._kept[key] = (credentials["Expiration"].timestamp(), client)
         return client
 
     def _call_sts(self, operation: str, **arguments: Any) -> Any:

@@ -256,7 +256,8 @@ def test_a_role_that_may_not_assume_itself_is_no_credential(
     right = policy({"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": role})
     iam.put_user_policy(UserName="unity-catalog", PolicyName="also", PolicyDocument=right)
     request = uc.AwsIamRoleRequest(role_arn=role)
-    with pytest.raises(PermissionDenied, match=r"non self-assuming.*not authorized to perform: sts"):
+    fault = r"non self-assuming.*not authorized to perform: sts:AssumeRole"
+    with pytest.raises(PermissionDenied, match=fault):
         admin.storage_credentials.create(name, aws_iam_role=request)
     iam.put_role_policy(RoleName=name, PolicyName="itself", PolicyDocument=right)
     assert admin.storage_credentials.create(name, aws_iam_role=request).name == name
