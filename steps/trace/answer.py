@@ -11,7 +11,7 @@ from typing import Any
 
 from steps.trace.aliases import ByVersion, Holders, by_version
 from steps.trace.history import Edge, History, split, table
-from steps.trace.people import people_of
+from steps.trace.people.of_versions import people_of
 
 SCHEMA = "governed-finetune/trace-answer/1"
 

@@ -12,7 +12,7 @@ from steps.trace.history import History
 from steps.trace.index import filings
 from steps.trace.index.files import IndexFolder
 from steps.trace.index.refresh import refresh
-from steps.trace.principal import acts_of
+from steps.trace.people.principal import acts_of
 from steps.trace.questions import of_execution, of_model, of_table
 from steps.trace.store import FolderStore
 from tests.support.folders import write

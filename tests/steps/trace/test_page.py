@@ -73,7 +73,7 @@ def test_the_graph_shows_each_step_and_who_did_it_with_which_right(small: Answer
         assert text in svg[0]
 
 
-def test_the_page_says_who_started_and_who_allowed(small: Answer) -> None:
+def test_the_page_states_who_started_and_who_allowed(small: Answer) -> None:
     page = render(small)
     assert small.people
     for act in small.people:
