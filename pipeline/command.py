@@ -102,7 +102,7 @@ def shell_role(roles: Sequence[str]) -> str:
 
     An account has no such variable: there `--as` names another role than the first.
     """
-    held = os.environ.get(ROLE)
+    held = os.environ.get(ROLE, "")
     return held if held in roles else roles[0]
 
 
