@@ -3,7 +3,7 @@
     WorkerLog(file, lend).follow(stop)    # until `stop` is set; in a thread of the supervisor
 
 The file stays the whole log. Lambda runs a function whose role lacks these rights, and its log is
-missing; here too, and the file's last line says so. A lost answer or a stopped stand-in: the same
+missing; here too, and the file's last line states it. A lost answer or a stopped stand-in: the same
 lines are sent again at the next look, so a line can be there twice. An expired session: a new one.
 """
 

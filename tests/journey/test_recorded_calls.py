@@ -1,6 +1,6 @@
 """What the life of an environment asks of IAM: nothing beyond the policies, and nearly all of them.
 
-The life is in recorded_life.py: each role does what its commands are for.
+The life is in recorded/life.py: each role does what its commands are for.
 """
 
 import json
@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.local.aws.recorded import calls
 from tests.journey.conftest import Environment, plain, variables_of
-from tests.journey.recorded_life import live
+from tests.journey.recorded.life import live
 from tests.local.aws.rights import used, world
 
 pytestmark = [pytest.mark.environment, pytest.mark.long, pytest.mark.timeout(3600)]

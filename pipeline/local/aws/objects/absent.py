@@ -1,4 +1,4 @@
-"""S3 says that an object is absent to nobody who may not list its bucket.
+"""An absent object is 403, not 404, for a reader who may not list its bucket, as in S3.
 
     absent.complete()        # once, before the server starts
 

@@ -73,17 +73,17 @@ def test_a_session_that_has_ended_is_replaced_and_no_line_is_lost(
 
 
 @pytest.mark.parametrize("action", ["logs:CreateLogStream", "logs:PutLogEvents"])
-def test_a_role_without_the_right_leaves_the_file_and_says_so(
+def test_a_role_without_the_right_leaves_the_file_and_states_it(
     server, session, tmp_path, monkeypatch, capfd, action
 ):
     file = tmp_path / "register.log"
     with without(server, "register", action), followed(file, lambda: session, monkeypatch) as log:
         write(file, "kept\n")
         server.eventually(lambda: not log.is_alive())
-    said = capfd.readouterr().err
-    assert "the worker's log is not in CloudWatch any more: " in said
+    noted = capfd.readouterr().err
+    assert "the worker's log is not in CloudWatch any more: " in noted
     assert (
         f"governed-finetune-local-register/local-register is not authorized to perform: {action}"
-        in said
+        in noted
     )
     assert file.read_text() == "kept\n"

@@ -27,7 +27,7 @@ from databricks.sdk.service import catalog as uc
 
 from steps.governance.documents import builds
 from tests.steps.register.support import ceilings, signing_key
-from tests.steps.register.support.policies import allow, policy
+from tests.steps.register.support.policies import allow, policy, trusting
 from tests.steps.register.support.sagemaker_stub import SageMakerStub, serving
 
 REPOSITORY = Path(__file__).resolve().parents[4]
@@ -251,16 +251,11 @@ def _set_up_aws(environment: RegisterEnvironment) -> dict[str, str]:
     environment.worker_keys = _user(environment, "register", *_worker_policy())
     storage_role = f"arn:aws:iam::{ACCOUNT}:role/uc-storage"
     keys = _user(environment, "unity-catalog", allow(["sts:AssumeRole"], storage_role))
-    trust = allow(["sts:AssumeRole"]) | {
-        "Principal": {
-            "AWS": [f"arn:aws:iam::{ACCOUNT}:user/unity-catalog", f"arn:aws:iam::{ACCOUNT}:root"]
-        },
-        "Condition": {"StringEquals": {"sts:ExternalId": EXTERNAL_ID}},
-    }
+    trust = trusting(f"arn:aws:iam::{ACCOUNT}", EXTERNAL_ID, "user/unity-catalog", "root")
     iam = environment.client("iam")
     iam.create_role(RoleName="uc-storage", AssumeRolePolicyDocument=policy(trust))
     whole = allow(["s3:*"], f"arn:aws:s3:::{GOVERNED}", f"arn:aws:s3:::{GOVERNED}/*")
-    document = policy(whole, allow(["sts:AssumeRole"], storage_role))  # Unity Catalog demands it
+    document = policy(whole, allow(["sts:AssumeRole"], storage_role))
     iam.put_role_policy(RoleName="uc-storage", PolicyName="bucket", PolicyDocument=document)
     return keys
 

@@ -142,7 +142,7 @@ def _stop_and_retry(environment: Environment, scientist: Mapping[str, str]) -> N
 
 
 def _wait_for_a_schema(environment: Environment, scientist: Mapping[str, str]) -> None:
-    """The model's schema vanishes; Register waits and says so, until it is stopped."""
+    """The model's schema vanishes; Register waits and states it, until it is stopped."""
     sagemaker = environment.client("sagemaker")
     environment.admin.schemas.create("vanishing", "edgar")
     started = _start(environment, scientist, "--set", "ModelName=edgar.vanishing.risk_analyst")
