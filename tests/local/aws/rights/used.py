@@ -22,9 +22,9 @@ _LARGE = "only uploads in parts are aborted; the example's files are smaller tha
 _DATABRICKS = (
     "Databricks' control plane and clusters call it; the embedded workspace narrows a session"
 )
-_ABSENT = "S3 asks for it before it answers that an object is absent; all that it reads are there"
+_ABSENT = "S3 asks for it before it answers 404, and all that Prepare reads is there"
 UNUSED: dict[Pair, str] = {
-    **{(name, "s3:ListBucket"): _ABSENT for name in ("prepare", "auditor")},
+    ("prepare", "s3:ListBucket"): _ABSENT,
     ("register", "emr-serverless:GetApplication"): "only where a job run states no image",
     **{
         ("scientist", action): _STUDIO
