@@ -109,11 +109,11 @@ def _up(arguments: argparse.Namespace) -> int:
         again = shlex.join(["python", "-m", "pipeline.bootstrap", "--env", "local", *words])
         note(f"up, and empty; fill it with: {again}")
         return 0
-    from pipeline.local.notifications.telling import Teller
+    from pipeline.local.notifications.bulletin import Bulletin
 
     started = environment.up(_state(arguments), _options(arguments, given))
     note(f"up; use it with: {_env_command(arguments)}")
-    Teller(started).tell()
+    Bulletin(started).show()
     output(json.dumps(started.variables, indent=2))
     return 0
 

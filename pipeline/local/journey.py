@@ -21,8 +21,8 @@ from pipeline.inspection import live, prompts_cut
 from pipeline.local import environment
 from pipeline.local.environment import Options
 from pipeline.local.host.state import State
+from pipeline.local.notifications.bulletin import Bulletin
 from pipeline.local.notifications.notice import Notice
-from pipeline.local.notifications.telling import Teller
 from pipeline.local.prepared_command import PreparedCommand
 from pipeline.local.setup.workspace import Seeded
 from pipeline.local.started import Started
@@ -72,12 +72,12 @@ def travel(
             _name_corpus(announce, environment.fill(running, options))
             journey.deployed = commands.deploy.document("upsert")
             environment.complete(running)
-        teller = Teller(running)
+        bulletin = Bulletin(running)
         with journey.timed("execution"):
-            watching = teller.along(commands.starting_query(show))
+            watching = bulletin.along(commands.starting_query(show))
             journey.outcome = _execute(running, overrides, watching)
-        teller.tell(ended=journey.outcome.arn)
-        journey.notices = teller.told
+        bulletin.show(ended=journey.outcome.arn)
+        journey.notices = bulletin.shown
         journey.counts = _counts(running, journey.outcome)
         journey.warning = prompts_cut.warning(
             running.config, lambda: running.scientist_client("s3"), journey.outcome

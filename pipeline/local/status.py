@@ -22,8 +22,8 @@ def _document(state: State, record: Record) -> int:
     waiting: list[str] = []
     notices: list[dict[str, Any]] = []
     if record.running:
-        waiting, teller = _asked(state)
-        notices = [asdict(each) for each in teller.last()]
+        waiting, bulletin = _asked(state)
+        notices = [asdict(each) for each in bulletin.last()]
     document = {
         "running": record.running,
         "servers": _servers(record),
@@ -43,11 +43,11 @@ def _lines(state: State, record: Record, follow: bool) -> int:
         output(f"{server['name']:<10} {word:<8} pid {server['pid']:<8} {server['url']}".rstrip())
     if not record.running:
         return 1
-    waiting, teller = _asked(state)  # asks AWS, after the first lines
-    for line in (*waiting, *(notice.line for notice in teller.last())):
+    waiting, bulletin = _asked(state)  # asks AWS, after the first lines
+    for line in (*waiting, *(notice.line for notice in bulletin.last())):
         output(line)
     if follow:
-        teller.follow()
+        bulletin.follow()
     return 0
 
 
@@ -67,7 +67,7 @@ def _servers(record: Record) -> list[dict[str, Any]]:
 
 def _asked(state: State) -> tuple[list[str], Any]:
     from pipeline.local import started, untaken
-    from pipeline.local.notifications.telling import Teller
+    from pipeline.local.notifications.bulletin import Bulletin
 
     running = started.found(state)
-    return untaken.lines(running), Teller(running)
+    return untaken.lines(running), Bulletin(running)

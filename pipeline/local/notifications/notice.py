@@ -45,8 +45,9 @@ class Notice:
 
 
 def of(body: str, running: Started) -> Notice | None:
-    """Return the notice of one message of the queue; None if nothing has changed: CloudWatch reports an
-    alarm that has data for the first time as OK.
+    """Return the notice of one message of the queue; None if nothing has changed.
+
+    CloudWatch reports an alarm that has data for the first time as OK.
     """
     envelope = json.loads(body)
     message, id, time = envelope["Message"], envelope["MessageId"], envelope["Timestamp"]

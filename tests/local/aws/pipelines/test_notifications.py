@@ -11,9 +11,9 @@ import pytest
 from pipeline.local.host.servers import Servers
 from pipeline.local.host.state import Record, State
 from pipeline.local.notifications import mailbox
+from pipeline.local.notifications.bulletin import Bulletin
 from pipeline.local.notifications.mailbox import Mailbox
 from pipeline.local.notifications.notice import Notice
-from pipeline.local.notifications.telling import Teller
 from pipeline.local.setup import aws_account
 from pipeline.local.started import Started
 from tests.local.aws.support.server import Server, eventually
@@ -178,9 +178,9 @@ def test_without_the_account_a_command_goes_on_with_one_note(
 ) -> None:
     alone = started(server)
     alone.servers.record.ports["aws"] = 9  # nothing listens there
-    teller = Teller(alone)
-    teller.tell()
-    teller.follow()
-    assert teller.last() == []
+    bulletin = Bulletin(alone)
+    bulletin.show()
+    bulletin.follow()
+    assert bulletin.last() == []
     (line,) = capsys.readouterr().err.splitlines()[:1]
     assert line.startswith("notifications are not known: ")

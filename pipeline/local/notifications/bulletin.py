@@ -1,8 +1,8 @@
 """Notices on stderr while a command of the embedded environment runs, as they arrive.
 
-    teller = Teller(running)
-    show = teller.along(show)         # around the `show` of `follow`
-    teller.follow()                   # until Ctrl-C
+    bulletin = Bulletin(running)
+    show = bulletin.along(show)         # around the `show` of `follow`
+    bulletin.follow()                   # until Ctrl-C
 
 A mailbox that cannot be read does not end the command: one note has the reason, and nothing more is
 asked.
@@ -20,18 +20,18 @@ _WAIT_SECONDS = 2  # of one long poll
 _LAST = 5  # notices of earlier commands that `status` shows
 
 
-class Teller:
+class Bulletin:
     """Shows what arrives in a mailbox, and remembers what it has shown."""
 
     def __init__(self, running: Started) -> None:
-        self.told: list[Notice] = []
+        self.shown: list[Notice] = []
         self.fails = False
         try:
             self._box: Mailbox = opened(running)
         except PipelineError as error:
             self._give_up(error)
 
-    def tell(self, *, ended: str = "", wait_seconds: int = 0) -> None:
+    def show(self, *, ended: str = "", wait_seconds: int = 0) -> None:
         """Show the notices that have arrived, up to that of an execution's end if it is given."""
         if self.fails:
             return
@@ -44,13 +44,13 @@ class Teller:
             return
         for notice in found:
             note(notice.line)
-        self.told += found
+        self.shown += found
 
     def along(self, show: Show) -> Show:
         """Return `show` extended: what has arrived is shown first."""
 
         def shown(progress: Progress) -> None:
-            self.tell()
+            self.show()
             show(progress)
 
         return shown
@@ -58,7 +58,7 @@ class Teller:
     def follow(self) -> None:
         """Show what arrives until Ctrl-C, or until the mailbox cannot be read."""
         while not self.fails:
-            self.tell(wait_seconds=_WAIT_SECONDS)
+            self.show(wait_seconds=_WAIT_SECONDS)
 
     def last(self) -> list[Notice]:
         """Return the newest notices, which are then not shown again."""
