@@ -67,6 +67,7 @@ def _run(arguments: argparse.Namespace) -> int:
             output("\n".join(f"{name:<12} {value}" for name, value in rows))
     except KeyboardInterrupt:
         kept = was_running
+        note(f"\ninterrupted; {'the environment runs on' if kept else 'stopping the servers …'}")
         raise
     finally:
         if not kept:

@@ -8,7 +8,7 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from pipeline.command import output
+from pipeline.command import note, output
 from pipeline.local.host.state import Record, State
 
 
@@ -42,6 +42,8 @@ def _lines(state: State, record: Record, follow: bool) -> int:
         word = "running" if server["running"] else "ended"
         output(f"{server['name']:<10} {word:<8} pid {server['pid']:<8} {server['url']}".rstrip())
     if not record.running:
+        if any(server["running"] for server in servers):
+            note(f"not whole: `up` has not ended, or was killed, or a server has; {_again(state)}")
         return 1
     waiting, bulletin = _asked(state)  # asks AWS, after the first lines
     for line in (*waiting, *(notice.line for notice in bulletin.last())):
@@ -49,6 +51,10 @@ def _lines(state: State, record: Record, follow: bool) -> int:
     if follow:
         bulletin.follow()
     return 0
+
+
+def _again(state: State) -> str:
+    return f"wait for it, or start it again: {state.typed('up')}"
 
 
 def _servers(record: Record) -> list[dict[str, Any]]:
