@@ -72,7 +72,7 @@ def travel(
             _name_corpus(announce, environment.fill(running, options))
             journey.deployed = commands.deploy.document("upsert")
             environment.complete(running)
-        bulletin = Bulletin(running)
+        bulletin = Bulletin(running, brief=True)
         with journey.timed("execution"):
             watching = bulletin.along(commands.starting_query(show))
             journey.outcome = _execute(running, overrides, watching)

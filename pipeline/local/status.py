@@ -46,7 +46,7 @@ def _lines(state: State, record: Record, follow: bool) -> int:
             note(f"not whole: `up` has not ended, or was killed, or a server has; {_again(state)}")
         return 1
     waiting, bulletin = _asked(state)  # asks AWS, after the first lines
-    for line in (*waiting, *(notice.line for notice in bulletin.last())):
+    for line in (*waiting, *(notice.lines for notice in bulletin.last())):
         output(line)
     if follow:
         bulletin.follow()

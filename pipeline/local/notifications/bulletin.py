@@ -23,8 +23,10 @@ _LAST = 5  # notices of earlier commands that `status` shows
 class Bulletin:
     """Shows what arrives in a mailbox, and remembers what it has shown."""
 
-    def __init__(self, running: Started) -> None:
+    def __init__(self, running: Started, *, brief: bool = False) -> None:
+        """Open the mailbox; `brief` is for a command that shows its execution's result itself."""
         self.shown: list[Notice] = []
+        self._brief = brief
         self.fails = False
         try:
             self._box: Mailbox = opened(running)
@@ -43,7 +45,7 @@ class Bulletin:
             self._give_up(error)
             return
         for notice in found:
-            note(notice.line)
+            note(notice.line if self._brief else notice.lines)
         self.shown += found
 
     def along(self, show: Show) -> Show:

@@ -39,9 +39,13 @@ class Notice:
 
     @property
     def line(self) -> str:
-        """The notice as people read it."""
-        more = f"\n            {self.look}" if self.look else ""
-        return f"notice      {self.kind}: {self.text}{more}"
+        """The notice as people read it while the command shows its result."""
+        return f"notice      {self.kind}: {self.text}"
+
+    @property
+    def lines(self) -> str:
+        """The notice with the command that shows more."""
+        return f"{self.line}\n            {self.look}" if self.look else self.line
 
 
 def of(body: str, running: Started) -> Notice | None:

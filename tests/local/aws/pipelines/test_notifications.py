@@ -70,7 +70,7 @@ def test_a_registration_is_shown_with_its_version(server: Server, box: Mailbox) 
     server.answer(message["token"])
     assert server.finished(arn) == "Succeeded"
     name = arn.rpartition("/")[2]
-    assert about(box, arn).line == (
+    assert about(box, arn).lines == (
         f"notice      Registered: models:/a.b.c/1, by execution {name}\n"
         f"            python -m pipeline.report --env local --execution {name}"
     )
@@ -79,7 +79,7 @@ def test_a_registration_is_shown_with_its_version(server: Server, box: Mailbox) 
 def test_a_rejection_is_shown_as_one_with_its_reason(server: Server, box: Mailbox) -> None:
     arn = server.start_execution(MaxEvalLoss="0.01")
     assert server.finished(arn) == "Failed"
-    first, second = about(box, arn).line.splitlines()
+    first, second = about(box, arn).lines.splitlines()
     name = arn.rpartition("/")[2]
     assert first == (f"notice      Rejected: execution {name}: eval loss 2.5 is not within 0.01")
     assert second.strip() == f"python -m pipeline.report --env local --execution {name}"
