@@ -49,7 +49,7 @@ class RealSpark:
         self._process = process = self._process or self._started()
         assert process.stdin is not None
         assert process.stdout is not None
-        with suppress(BrokenPipeError):  # then there is no answer either
+        with suppress(BrokenPipeError):  # the answer is missing too
             process.stdin.write(json.dumps([script, str(folder), *arguments]) + "\n")
             process.stdin.flush()
         answer = process.stdout.readline()
