@@ -29,7 +29,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 _MOST_WORKERS = 4  # the longest group, tests/journey, takes a quarter of the whole
 
 _JOURNEY, _FAULTS, _SPARK = "tests/journey/", "tests/steps/faults/", "real Spark"
-# Each starts a JVM that takes most of a core and 2 GiB; two of them at once slow all workers.
+# They share a JVM that takes most of a core and 2 GiB (tests/steps/prepare/conftest.py).
 _ON_SPARK = (
     "tests/steps/prepare/delta/test_declared.py",
     "tests/steps/prepare/test_types_on_spark.py",
@@ -42,7 +42,11 @@ _SLOWEST_FIRST = (
     _SPARK,
     "tests/steps/train/model/test_compiled_layers.py",
     "tests/steps/train/fine_tuning/test_ranks_training.py",
+    "tests/steps/train/distributed/test_ranks_out_of_memory.py",
+    "tests/steps/train/fine_tuning/test_interruptions.py",
+    "tests/pipeline/bootstrap/test_bootstrap.py",
     _FAULTS,
+    "tests/steps/approve/test_approval.py",
     "tests/steps/test_troubled_workspace.py",
 )
 
@@ -75,8 +79,8 @@ class _Failures:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Return one worker more than there are cores: many tests wait for other processes."""
-    return min((os.cpu_count() or 1) + 1, _MOST_WORKERS)
+    """Return two workers more than there are cores: most of them wait for other processes."""
+    return min((os.cpu_count() or 1) + 2, _MOST_WORKERS)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -151,7 +151,7 @@ def test_not_even_an_administrator_shortens_the_retention_of_one_object(server):
     key = f"ledger/{uuid.uuid4().hex}.json"
     put(server, "register", key)
     s3 = administrator(server, "s3")
-    soon = {"Mode": "GOVERNANCE", "RetainUntilDate": datetime.now(UTC) + timedelta(seconds=1)}
+    soon = {"Mode": "GOVERNANCE", "RetainUntilDate": datetime.now(UTC) + timedelta(hours=1)}
     request = {"Bucket": EVIDENCE, "Key": key}
     refused(s3.put_object_retention, **request, Retention=soon)
     refused(s3.put_object_retention, **request, Retention=soon, BypassGovernanceRetention=True)

@@ -10,20 +10,21 @@ from steps.prepare.delta.delta_rs import DeltaRsStore
 from steps.prepare.delta.staging import kept
 from steps.prepare.job import Job
 from steps.prepare.task_mix import COMPARE
-from tests.steps.prepare.support import edited, fakes, real_spark
+from tests.steps.prepare.support import edited, fakes
+from tests.steps.prepare.support.real_spark import RealSpark, needed
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 TABLES = ("examples", "examples_rejected")
 
-pytestmark = real_spark.needed
+pytestmark = needed
 
 
 @pytest.fixture(scope="module")
-def on_spark(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def on_spark(tmp_path_factory: pytest.TempPathFactory, real_spark: RealSpark) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("parity")
-    real_spark.run("parity_on_spark.py", folder, "-")
+    real_spark.run("parity_on_spark", folder, "-")
     return dict(json.loads((folder / "found.json").read_text()))
 
 

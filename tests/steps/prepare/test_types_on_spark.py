@@ -13,7 +13,8 @@ import pytest
 from steps.governance.errors import GovernanceError
 from steps.prepare.delta.delta_rs import DeltaRsStore
 from steps.prepare.filings.columns import chosen
-from tests.steps.prepare.support import fakes, real_spark
+from tests.steps.prepare.support import fakes
+from tests.steps.prepare.support.real_spark import REPOSITORY, RealSpark, needed
 from tests.steps.prepare.support.types_on_spark import judged, placed
 
 if TYPE_CHECKING:
@@ -31,13 +32,13 @@ SHOWN_IN = {
     "accession_number": "filing_id",
 }
 
-pytestmark = real_spark.needed
+pytestmark = needed
 
 
 def documented() -> list[tuple[str, str, str, str, str]]:
     """Return column, type, value, what happens (empty: converted), and the text or message."""
     section = (
-        (real_spark.REPOSITORY / "docs" / "data.md")
+        (REPOSITORY / "docs" / "data.md")
         .read_text()
         .split("## Columns and their types")[1]
         .split("\n## ")[0]
@@ -142,10 +143,12 @@ def layouts() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module", params=["kinds", pytest.param("all", marks=pytest.mark.long)])
-def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, real_spark: RealSpark
+) -> Path:
     folder = tmp_path_factory.mktemp("types")
     (folder / "tables.json").write_text(json.dumps(tables(request.param)))
-    real_spark.run("types_on_spark.py", folder)
+    real_spark.run("types_on_spark", folder, request.param)
     return folder
 
 

@@ -38,7 +38,7 @@ class _Server(Handler):
     def _trickle(self) -> None:
         """Each byte comes before a socket's time-out, and the answer never ends."""
         try:
-            for byte in b"HTTP/1.1 200 OK\r\nX: " + b"x" * 50:
+            for byte in b"HTTP/1.1 200 OK\r\nX: " + b"x" * 400:
                 self.wfile.write(bytes([byte]))
                 self.wfile.flush()
                 time.sleep(self.receiver.trickle_seconds)

@@ -122,7 +122,7 @@ def test_a_slow_receiver_delays_a_job_only_so_long(
     monkeypatch.setattr(sending, "SECONDS", 0.3)
     with receiving(Receiver(trickle_seconds=trickle_seconds)) as receiver:
         seconds = run(Target("http", receiver.url))
-        assert 0.5 < seconds < 1.5
+        assert 0.5 < seconds < 10  # 42 s without the bound
     assert len(caplog.messages) == 2
     assert all("the job continues" in message for message in caplog.messages)
 

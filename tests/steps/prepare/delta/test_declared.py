@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from steps.prepare.delta.delta_rs import DeltaRsStore
-from tests.steps.prepare.support import declared_answers, declared_tables, real_spark
+from tests.steps.prepare.support import declared_answers, declared_tables
 from tests.steps.prepare.support.declared_tables import RAWS, TARGETS
+from tests.steps.prepare.support.real_spark import REPOSITORY, RealSpark, needed
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 ENGINES = ("delta-rs", "unity-connector")
 TARGET_LINES, RAW_LINES = "### Curated and rejected table", "### Raw table"
 
-pytestmark = real_spark.needed
+pytestmark = needed
 
 
 @dataclass(frozen=True)
@@ -35,17 +36,19 @@ class Tried:
 
 
 @pytest.fixture(scope="module", params=["kinds", pytest.param("all", marks=pytest.mark.long)])
-def tried(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Tried:
-    """One Spark process creates all tables and tries both engines on them."""
+def tried(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, real_spark: RealSpark
+) -> Tried:
+    """One Spark context creates all tables and tries both engines on them."""
     folder = tmp_path_factory.mktemp("declared")
-    real_spark.run("declared_on_spark.py", folder, request.param, timeout_seconds=1800)
+    real_spark.run("declared_on_spark", folder, request.param)
     found = json.loads((folder / "found.json").read_text())
     return Tried(folder, *declared_tables.chosen(request.param), found)
 
 
 def documented(heading: str) -> list[list[str]]:
     """Return the rows of the table below a line of docs/data.md."""
-    text = (real_spark.REPOSITORY / "docs" / "data.md").read_text().split(f"\n{heading}\n", 1)[1]
+    text = (REPOSITORY / "docs" / "data.md").read_text().split(f"\n{heading}\n", 1)[1]
     lines = text.strip().split("\n\n", 1)[0].splitlines()
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
 

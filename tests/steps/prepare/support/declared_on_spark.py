@@ -55,6 +55,8 @@ def main(folder: Path, which: str) -> None:
     """Create the tables, keep a copy, append to the targets and read the raw tables."""
     targets, raws = declared_tables.chosen(which)
     spark = parity_on_spark.session(folder)
+    if which == "kinds":
+        parity_on_spark.interpret(spark)
     spark.sparkContext.setLogLevel("OFF")
     work = folder / "work"
     make(spark, work, [*targets, *raws])

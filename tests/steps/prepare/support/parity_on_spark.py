@@ -29,10 +29,19 @@ from steps.prepare.job import Job
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-# The JVM runs for a minute: the first compiler only, and a single-threaded collector,
+# The JVM runs for minutes: the first compiler only, and a single-threaded collector,
 # take half of the CPU time of the defaults.
 _FAST_START = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 _SERVICE = "META-INF/services/org.apache.spark.sql.sources.DataSourceRegister"
+
+# Spark generates and compiles Java code for each query: a third of the CPU time of a script whose
+# tables have two rows. The job below is slower with these settings. `make test-long` has Spark's
+# defaults.
+_INTERPRETED = {
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.sql.adaptive.enabled": "false",
+}
 
 
 def session(folder: Path) -> "SparkSession":
@@ -62,6 +71,12 @@ def session(folder: Path) -> "SparkSession":
     }.items():
         builder = builder.config(key, value)
     return builder.getOrCreate()
+
+
+def interpret(spark: "SparkSession") -> None:
+    """Interpret expressions from now on."""
+    for key, value in _INTERPRETED.items():
+        spark.conf.set(key, value)
 
 
 def run(

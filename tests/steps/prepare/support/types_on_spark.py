@@ -1,6 +1,6 @@
 """Typed raw tables on real Spark 4.0 and Delta 4.0, for `test_types_on_spark.py`.
 
-    python types_on_spark.py <folder>       in build/spark-venv
+    python types_on_spark.py <folder> kinds|all      in build/spark-venv
 
 `<folder>/tables.json` is {name: {"columns": {name: type}, "rows": [{name: text}]}}. Spark's own
 Delta writes each table to `<folder>/<name>`, and both adapters read it. `<folder>/found.json` is
@@ -89,11 +89,13 @@ def write(spark: "SparkSession", name: str, location: Path, table: dict[str, Any
         spark.sql(statement.format(table=f"raw.{name}"))
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, which: str) -> None:
     """Write each table, read it with both adapters, and write `found.json`."""
-    from parity_on_spark import session  # as a script, this file's folder is on the path
+    from parity_on_spark import interpret, session  # as a script, this file's folder is on the path
 
     spark = session(folder)
+    if which == "kinds":
+        interpret(spark)
     spark.sql("CREATE SCHEMA IF NOT EXISTS raw")
     found: dict[str, Any] = {}
     for name, table in json.loads((folder / "tables.json").read_text()).items():
@@ -114,4 +116,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2])

@@ -89,7 +89,7 @@ def test_the_guard_stops_on_a_signal_and_on_two_lost_heartbeats(folder: str) -> 
         deadline = time.monotonic() + 10
         while len(beats) < 2 and time.monotonic() < deadline:
             time.sleep(0.01)
-        time.sleep(0.1)
+        guard._thread.join(10)  # it ends with the second failure
         with pytest.raises(LeaseLost, match=r"got +AWS gave no answer: change visibility got 503"):
             guard.check()
         stop.set()
