@@ -98,6 +98,15 @@ def require_role(environment: str, role: str) -> None:
         raise UsageError(message)
 
 
+def shell_role(roles: Sequence[str]) -> str:
+    """Return the role of a shell of the embedded environment if it is one of some, else the first.
+
+    An account has no such variable: there `--as` names another role than the first.
+    """
+    held = os.environ.get(ROLE, "")
+    return held if held in roles else roles[0]
+
+
 def ended(body: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None = None) -> int:
     """Run a command's `main` and return its exit code.
 

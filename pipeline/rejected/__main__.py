@@ -148,8 +148,9 @@ def _parser() -> ArgumentParser:
         "--as",
         dest="role",
         choices=_ROLES,
-        default=_ROLES[0],
-        help="whose Databricks secret is read (default: scientist)",
+        default=command.shell_role(_ROLES),
+        help="whose Databricks secret is read (default: scientist, "
+        "or the role of a shell of the embedded environment)",
     )
     made.add_argument("--json", action="store_true", help="print one JSON document")
     return made
