@@ -49,11 +49,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(arguments: argparse.Namespace) -> int:
     overrides = _checked(arguments.set)
-    given = _filings(arguments)  # both before the imports below, which take seconds
-    from pipeline.local import environment, journey, result
-
     state = _state(arguments)
     was_running = state.load().running  # then this command does not stop it
+    given = _filings(arguments)  # all before the imports below, which take seconds
+    from pipeline.local import environment, journey, result
+
     kept = arguments.keep or was_running
     try:
         with progress.shown(sys.stderr) as show:
@@ -101,18 +101,20 @@ def _what_next(arguments: argparse.Namespace, run: str, *, kept: bool) -> str:
 
 
 def _up(arguments: argparse.Namespace) -> int:
+    state = _state(arguments)
+    state.load()  # a record that cannot be read is refused before the imports below
     given = _filings(arguments)
     from pipeline.local import environment
 
     if arguments.empty:
-        environment.up_empty(_state(arguments), _options(arguments, given))
+        environment.up_empty(state, _options(arguments, given))
         words = ["--state", arguments.state] if arguments.state else []
         again = shlex.join(["python", "-m", "pipeline.bootstrap", "--env", "local", *words])
         note(f"up, and empty; fill it with: {again}")
         return 0
     from pipeline.local.notifications.bulletin import Bulletin
 
-    started = environment.up(_state(arguments), _options(arguments, given))
+    started = environment.up(state, _options(arguments, given))
     note(f"up; use it with: {_env_command(arguments)}")
     Bulletin(started).show()
     output(json.dumps(started.variables, indent=2))

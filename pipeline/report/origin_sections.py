@@ -18,7 +18,7 @@ def approvals(traced: Document | None) -> list[Section]:
     nodes = (traced or {}).get("nodes", {})
     rows = [
         (
-            edge.get("at", ""),
+            edge.get("at", "").replace("T", " ").replace("Z", " UTC"),  # it can be broken
             edge["verb"],
             f"@{nodes[edge['target']]['version']}",
             edge["principal"],

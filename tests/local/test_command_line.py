@@ -55,7 +55,7 @@ def test_without_an_environment_env_interrupt_status_and_down_report_it(tmp_path
     assert "nothing was running" in local("down", "--state", state).stderr
 
 
-@pytest.mark.parametrize("verb", ["status", "down", "env", "interrupt"])
+@pytest.mark.parametrize("verb", ["run", "up", "status", "down", "env", "interrupt"])
 def test_a_broken_record_of_the_environment_is_one_message(tmp_path: Path, verb: str) -> None:
     (tmp_path / "environment.json").write_text("{")
     ended = local(verb, "--state", str(tmp_path))

@@ -13,7 +13,14 @@ import pytest
 
 from pipeline.errors import PipelineError
 from pipeline.local.host import processes
-from pipeline.local.host.processes import Process, start, stop, wait_until_ready
+from pipeline.local.host.processes import (
+    Process,
+    require_answer,
+    start,
+    stop,
+    wait_until_ready,
+)
+from tests.support.http_server import Handler, served
 
 SLEEPS = "import time; time.sleep(60)"
 STUBBORN = (
@@ -105,3 +112,22 @@ def test_a_server_that_never_answers_is_reported(tmp_path: Path) -> None:
     with pytest.raises(PipelineError, match="did not answer within 0 s"):
         wait_until_ready(process, "http://127.0.0.1:9/", log=tmp_path / "log", timeout_seconds=0.3)
     stop([process])
+
+
+class Damaged(Handler):
+    """A tracking server whose database cannot be read: its health is fine, every call fails."""
+
+    def do_GET(self) -> None:
+        self.answer(200 if self.path == "/health" else 500)
+
+
+def test_a_server_that_is_ready_and_does_not_work_is_reported_with_its_log(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text("file is not a database\n")
+    process = Process("tracking", os.getpid(), psutil.Process().create_time())
+    with served(Damaged) as origin:
+        wait_until_ready(process, f"{origin}/health", log=log, timeout_seconds=20)
+        with pytest.raises(PipelineError, match=r"does not work: HTTP 500(.|\n)*is not a database"):
+            require_answer(process, f"{origin}/experiments", log=log)
+    with pytest.raises(PipelineError, match="does not work: ConnectionError"):
+        require_answer(process, "http://127.0.0.1:9/", log=log)

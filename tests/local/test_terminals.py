@@ -1,4 +1,4 @@
-"""Places that are no ordinary terminal: closed, dumb, narrow. Each gets what it can show.
+"""A terminal that is closed, dumb or narrow gets what it can show.
 
 `test_bad_inputs` has what people type wrongly.
 """
@@ -15,6 +15,7 @@ import termios
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -79,24 +80,24 @@ def shown(columns: int, work: str) -> str:
         return text.decode()
 
 
-def _executed(stream: object) -> None:
+def _executed(stream: IO[str]) -> None:
     began = datetime(2026, 11, 30, tzinfo=UTC)
     failed = StepState("Prepare", "Failed", began, began, "because " * 60)
-    with progress.shown(stream) as show:  # type: ignore[arg-type]
+    with progress.shown(stream) as show:
         show(Progress("arn:aws:sagemaker:us-east-1:0:pipeline/p/execution/a", "Failed", (failed,)))
 
 
-def _amount(stream: object) -> None:
+def _amount(stream: IO[str]) -> None:
     now = [0.0]
     unit = amount.Unit("filings of many companies")
-    with amount.shown("loading", 100, unit=unit, stream=stream, clock=lambda: now[0]) as add:  # type: ignore[arg-type]
+    with amount.shown("loading", 100, unit=unit, stream=stream, clock=lambda: now[0]) as add:
         for _ in range(3):
             now[0] += 5
             add(10)
 
 
-def _pace(stream: object) -> None:
-    line = pace._Line(stream)  # type: ignore[arg-type]
+def _pace(stream: IO[str]) -> None:
+    line = pace._Line(stream)
     for done in (1, 2, 3):
         line.write(f"checking {done} of 3 records · 1.0 records/s · 2.0 s left, and more of it")
 

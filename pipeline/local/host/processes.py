@@ -96,6 +96,27 @@ def wait_until_ready(process: Process, url: str, *, log: Path, timeout_seconds: 
     )
 
 
+def require_answer(process: Process, url: str, *, log: Path, timeout_seconds: float = 60) -> None:
+    """Ask a server that is ready for something that needs its database, once.
+
+    Raises:
+        PipelineError: it refused, or did not answer in time; the message has the end of its log.
+    """
+    import requests
+
+    with requests.Session() as session:
+        session.trust_env = False
+        try:
+            answer = session.get(url, timeout=timeout_seconds)
+        except requests.RequestException as error:
+            got = type(error).__name__
+        else:
+            if answer.ok:
+                return
+            got = f"HTTP {answer.status_code}"
+    raise PipelineError(f"{process.name} runs, and does not work: {got} for {url}\n{_tail(log)}")
+
+
 def stop(processes: Sequence[Process]) -> None:
     """End these processes and their children, in parallel: with SIGTERM, then with SIGKILL.
 

@@ -9,10 +9,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeline.errors import PipelineError
-from pipeline.local.host.processes import Process, start, stop, wait_until_ready
+from pipeline.local.host.processes import (
+    Process,
+    require_answer,
+    start,
+    stop,
+    wait_until_ready,
+)
 from pipeline.local.host.signals import deferred
 from pipeline.local.host.state import Record, State
 
+_EXPERIMENTS = "/api/2.0/mlflow/experiments/search?max_results=1"
 REPOSITORY = Path(__file__).resolve().parents[3]
 
 # The variables that a server inherits. AWS_*, DATABRICKS_* and proxies are not among them.
@@ -88,7 +95,10 @@ class Servers:
             PipelineError: one has ended, or does not answer; the message has the end of its log.
         """
         by_name = {process.name: process for process in self.record.processes}
-        self._await(by_name["tracking"], "/health")
+        tracking = by_name["tracking"]
+        self._await(tracking, "/health")  # it answers without its database too
+        log = self._state.log("tracking")
+        require_answer(tracking, self.url("tracking") + _EXPERIMENTS, log=log)
         if by_name["register"].handle() is None:
             raise PipelineError(
                 f"register ended while it started; its log: {self._state.log('register')}"

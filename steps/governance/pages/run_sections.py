@@ -104,7 +104,8 @@ def _lengths(report: Document) -> list[Section]:
         split: [float(each.get(name, 0)) for name in classes] for split, each in histograms.items()
     }
     x = "tokens of an example, before any cut"
-    chart = Bars(kind="bars", classes=classes, series=series, x=x, y="examples")
+    names = [name.replace("<= ", "≤ ") for name in classes]
+    chart = Bars(kind="bars", classes=names, series=series, x=x, y="examples")
     return [Section(title="Lengths", blocks=[chart, *_cut(report, lengths.get("train", {}))])]
 
 
@@ -140,7 +141,11 @@ def _training(found: OfRun) -> list[Section]:
         y="nats per target token",
     )
     metrics = {**(found.trained or {}).get("metrics", {}), **report.get("metrics", {})}
-    rows = [(name.replace("_", " "), run_numbers.value(each)) for name, each in metrics.items()]
+    rows = [
+        (name.replace("_", " "), text)
+        for name, each in metrics.items()
+        if (text := run_numbers.value(each)) != run_numbers.UNKNOWN
+    ]
     blocks: list[Block] = [chart, table((), rows, numbers=[1])]
     if not report:
         blocks.append(Text(kind="text", text="from the log: the job has no report"))

@@ -3,6 +3,8 @@
 It needs Chromium (`apt-get install chromium`), and is skipped where there is not one.
 """
 
+import html
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -52,3 +54,34 @@ def test_the_page_fits_its_window(file: Path, tmp_path: Path, width: int, dark: 
     assert edge == {paper}
     drawn = {picture.getpixel((width // 2, y)) for y in range(HEIGHT)}
     assert len(drawn) > 20
+
+
+# Chromium's own window is never narrower than 500 pixels; a frame is.
+_FRAME = """<title>not measured</title>
+<iframe style="width: {width}px; height: 5000px; border: 0" srcdoc="{page}"></iframe><script>
+addEventListener('load', () => {{
+  const every = [...frames[0].document.querySelectorAll('.scroll')];
+  const cut = every.filter(each => each.scrollWidth > each.clientWidth);
+  const begins = cut.map(each => each.textContent.trim().slice(0, 40)).join('|');
+  const found = `${{cut.length}} of ${{every.length}} cut: ${{begins}}`;
+  document.title = `${{frames[0].innerWidth}}: ${{found}}`;
+}})</script>"""
+
+
+@pytest.mark.parametrize("width", [390, 590])
+def test_on_a_telephone_no_table_and_no_chart_is_cut(
+    file: Path, tmp_path: Path, width: int
+) -> None:
+    assert CHROMIUM is not None
+    frame = tmp_path / "frame.html"
+    page = html.escape(file.read_text(encoding="utf-8"))
+    frame.write_text(_FRAME.format(width=width, page=page), encoding="utf-8")
+    command = [
+        CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
+        f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", frame.as_uri(),
+    ]  # fmt: skip
+    shown = subprocess.run(command, capture_output=True, check=True, timeout=120, text=True).stdout
+    found = re.search(r"<title>(\d+): (\d+) of (\d+) cut: ([^<]*)</title>", shown)
+    assert found is not None, shown[:300]
+    assert (int(found[1]), int(found[2])) == (width, 0), found[4]
+    assert int(found[3]) > 3
