@@ -7,7 +7,7 @@ import sys
 
 from pipeline.local.aws.emr_serverless.driver_run import ALLOCATION
 
-# Page faults of 200 columns of 1 MiB, one after another; then what stays of 8 of 8 MiB that are freed.
+# Page faults of 200 columns of 1 MiB, one after another; then what stays of 64 MiB in large ones.
 _PROGRAM = """
 import ctypes, json, os, resource
 import pyarrow as pa
