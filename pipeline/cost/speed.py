@@ -1,6 +1,6 @@
 """How fast Train is on each GPU, as far as it is known without one.
 
-    speed.of("ml.g5.16xlarge")    # Speed(gpu="A10G", tokens=3169)
+    speed.of("ml.g5.16xlarge")    # Speed(gpu="A10G", tokens=3241)
 
 [unverified] The figures are what `python -m scripts.roofline` predicts for Ministral-3-3B with rows
 of 8,192 tokens, in the mode that `Fp8Mode auto` takes. `make bench-train` measures, and no GPU has
@@ -16,15 +16,15 @@ from pipeline.errors import UsageError
 BASE_MODEL = "Ministral-3-3B"  # of which the figures are
 # Tokens a second; a test compares them with the roofline.
 _TOKENS = {
-    "A10G": 3_169,
-    "A100": 11_863,
-    "L4": 4_440,
-    "L40S": 13_863,
-    "H100": 43_731,
-    "H200": 50_577,
-    "RTX PRO 6000": 17_068,
-    "B200": 94_513,
-    "B300": 96_030,
+    "A10G": 3_241,
+    "A100": 12_131,
+    "L4": 4_536,
+    "L40S": 14_157,
+    "H100": 44_626,
+    "H200": 51_602,
+    "RTX PRO 6000": 17_446,
+    "B200": 96_332,
+    "B300": 97_874,
 }
 # A forward pass alone has half of a step's operations: the frozen weights have no gradient.
 FORWARD = 2.0

@@ -20,7 +20,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from pipeline.local.setup.tiny_configuration import SHAPES, Shape, write_configuration
 from scripts.roofline.counting import Counter, Operation
-from steps.train.model import branch, chunked_loss, fp8_linear, lora, ministral, recomputation
+from steps.train.model import branch, fp8_linear, lora, ministral, recomputation
 from steps.train.model.precision import Precision
 from steps.train.planning.devices import Device
 
@@ -47,7 +47,7 @@ def traced(
     model = _empty(shape, precision)
     fake = FakeTensorMode(allow_non_fake_inputs=True)
     counter = Counter(tokens // DOCUMENT * (DOCUMENT * (DOCUMENT + 1) // 2))
-    with _as_on_cuda(round(tokens * LABELLED)), fake:
+    with _as_on_cuda(), fake:
         _materialize(model)
         model.train()
         recomputation.apply(model, recomputed)
@@ -102,6 +102,7 @@ def _row(tokens: int) -> dict[str, Tensor | int]:
     return {
         "input_ids": ids,
         "labels": ids,
+        "label_positions": torch.zeros(round(tokens * LABELLED), dtype=torch.long),
         "position_ids": ids,
         "cu_seq_lens_q": borders,
         "cu_seq_lens_k": borders,
@@ -111,15 +112,10 @@ def _row(tokens: int) -> dict[str, Tensor | int]:
 
 
 @contextmanager
-def _as_on_cuda(labelled: int) -> Iterator[None]:
-    """Take the branches of a GPU; select a known number of labelled states."""
-
-    def states(hidden: Tensor, labels: Tensor, positions: Tensor | None) -> Any:
-        return hidden[0, :labelled].contiguous(), labels[0, :labelled].contiguous()
-
+def _as_on_cuda() -> Iterator[None]:
+    """Take the branches of a GPU."""
     with ExitStack() as stack:
         stack.enter_context(mock.patch.object(branch, "on_cuda", return_value=True))
-        stack.enter_context(mock.patch.object(chunked_loss, "_labelled", states))
         stack.enter_context(mock.patch.object(branch, "rms_norm", _one_kernel))
         stack.enter_context(mock.patch.object(branch, "has_triton", return_value=True))
         stack.enter_context(mock.patch.object(branch, "kernels", return_value=_kernels))

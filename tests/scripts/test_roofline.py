@@ -8,8 +8,9 @@ from scripts.roofline import __main__ as roofline
 from scripts.roofline import cards, tracing
 from scripts.roofline.counting import Operation
 from steps.train.model import precision
-from steps.train.planning import devices, flops
+from steps.train.planning import batching, devices, flops
 from steps.train.planning.devices import Device
+from steps.train.planning.memory import Plan
 from steps.train.planning.shapes import MINISTRAL_3B
 
 pytestmark = pytest.mark.torch
@@ -54,13 +55,25 @@ def test_a_kernel_takes_the_longer_of_its_arithmetic_and_its_traffic() -> None:
 
 
 def test_native_is_faster_than_bfloat16_and_storage_is_not_slower() -> None:
-    """The goals of issue 13, as predicted: 1.15, and 0.97 (L40S: 0.965)."""
+    """The goals of issue 13, as predicted: 1.15, and 0.97 (L40S: 0.964, see the next test)."""
     for card in ("L4", "L40S", "H100 80GB HBM3"):
         native, storage, off = (
             roofline.speed(mode, card) for mode in ("native_dx", "storage", "off")
         )
         assert native >= 1.15 * off
         assert storage >= 0.96 * off
+
+
+def test_storage_meets_its_goal_on_an_l40s_as_train_batches() -> None:
+    """It decodes once a pass, and has room for two rows in a pass where bfloat16 has one."""
+    speeds, budget = {}, batching.budget_bytes(devices.SHEETS["L40S"].memory_bytes)
+    for mode in ("storage", "off"):
+        plan = Plan(MINISTRAL_3B, mode, tracing.RANK)
+        fitted = batching.fit(plan, roofline.TOKENS, divisors=[4, 2, 1], budget=budget)
+        assert fitted.recomputed_layers == 0
+        tokens = fitted.micro_rows * roofline.TOKENS
+        speeds[mode] = tokens / cards.seconds(tracing.traced(mode, tokens=tokens), "L40S")
+    assert speeds["storage"] >= 0.97 * speeds["off"]
 
 
 # Storage takes half the memory of `off`, so up to 4 % less speed, within the roofline's error, is

@@ -25,7 +25,7 @@ def test_another_price_gives_another_page(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_the_tables_follow_trains_memory_model(monkeypatch: pytest.MonkeyPatch) -> None:
     before = scaling_page.report()
-    monkeypatch.setattr(memory, "layer_bytes", lambda plan, tokens: tokens**2)
+    monkeypatch.setattr(memory, "layer_bytes", lambda plan, tokens, read=None: tokens**2)
     assert scaling_page.report() != before
 
 

@@ -3,7 +3,8 @@
 With Ministral's vocabulary of 131,072 tokens, the logits of 8,192 positions and their gradients
 take about 13 GB. Three measures avoid this:
 
-* The head is applied only to positions that have a label.
+* The head is applied only to positions that have a label; so is most of the last decoder layer
+  (fused/modules.py).
 * At most `memory.chunk_rows` positions have logits at once, on a CPU fewer than on a GPU.
 * The gradient of the hidden states is computed in forward, while the logits exist. Backward only
   scales it. The gradient of the logits is softmax minus one-hot, so it needs no other tensor.
@@ -53,12 +54,7 @@ class _ChunkedNll(torch.autograd.Function):
 
 @torch.no_grad()
 def token_nll(
-    hidden: Tensor,
-    head: Tensor,
-    labels: Tensor,
-    *,
-    positions: Tensor | None = None,
-    chunk_logits: int | None = None,
+    states: Tensor, targets: Tensor, *, head: Tensor, chunk_logits: int | None = None
 ) -> Tensor:
     """Return the negative log likelihood, in nats, of each labelled token, in their order.
 
@@ -68,9 +64,8 @@ def token_nll(
     Returns:
         (labelled tokens,), float32.
     """
-    states, targets = _labelled(hidden, labels, positions)
     rows = _rows(head, chunk_logits)
-    nll = torch.empty(len(targets), dtype=torch.float32, device=hidden.device)
+    nll = torch.empty(len(targets), dtype=torch.float32, device=states.device)
     for start in range(0, len(targets), rows):
         part = slice(start, start + rows)
         logits = (states[part] @ head.t()).float()  # (rows, vocabulary)
@@ -79,27 +74,19 @@ def token_nll(
 
 
 def completion_nll(
-    hidden: Tensor,
-    head: Tensor,
-    labels: Tensor,
-    *,
-    positions: Tensor | None = None,
-    chunk_logits: int | None = None,
+    states: Tensor, targets: Tensor, *, head: Tensor, chunk_logits: int | None = None
 ) -> Tensor:
     """Return the summed negative log likelihood, in nats, of all labelled tokens.
 
     Args:
-        hidden: (batch, tokens, width), the last hidden states.
+        states: (labelled, width), the last hidden states that predict them.
+        targets: (labelled,), these tokens.
         head: (vocabulary, width), frozen.
-        labels: (batch, tokens), unshifted; `IGNORED` where no loss is computed.
-        positions: (labelled,), of the states that predict a labelled token, in a batch of one row.
-            None finds them, which waits for a GPU.
         chunk_logits: logits that exist at once; None is as many as suit the device.
 
     Returns:
         A float32 number.
     """
-    states, targets = _labelled(hidden, labels, positions)
     rows = _rows(head, chunk_logits)
     apply: Any = _ChunkedNll.apply  # torch has no types here
     nll: Tensor = apply(states, head, targets, rows)
@@ -114,13 +101,15 @@ def _rows(head: Tensor, chunk_logits: int | None) -> int:
     return max(1, chunk_logits // vocabulary)
 
 
-def _labelled(hidden: Tensor, labels: Tensor, positions: Tensor | None) -> tuple[Tensor, Tensor]:
+def labelled(hidden: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Return the states that predict a labelled token, and these tokens.
 
-    The state of position t predicts the token at position t + 1.
+    The state of position t predicts the token at position t + 1. Finding them waits for a GPU.
+
+    Args:
+        hidden: (batch, tokens, width), the last hidden states.
+        labels: (batch, tokens), unshifted; `IGNORED` where no loss is computed.
     """
-    if positions is not None:
-        return hidden[0].index_select(0, positions), labels[0].index_select(0, positions + 1)
     targets = labels[:, 1:]
     kept = targets != IGNORED
     return hidden[:, :-1][kept], targets[kept]

@@ -19,8 +19,7 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from steps.governance.errors import IntegrityError
 from steps.train.data.packing import IGNORED
-from steps.train.model import base_weights, packed_attention
-from steps.train.model.chunked_loss import completion_nll, token_nll
+from steps.train.model import base_weights, chunked_loss, packed_attention
 from steps.train.model.fp8_linear import NATIVE_ALIGNMENT, Fp8Linear
 from steps.train.model.fused import modules
 from steps.train.model.precision import Precision
@@ -50,21 +49,32 @@ class PackedMinistral(Mistral3ForConditionalGeneration):
                 likelihood is divided by it, which makes accumulated gradients exact. None divides
                 by the labelled tokens of this call.
             by_token: return the loss of each labelled token, (labelled tokens,), without gradient.
-            label_positions: (labelled tokens,), as `collate` makes them; None finds them.
+            label_positions: (labelled tokens,), as `collate` makes them; what follows attention in
+                the last layer is then computed there only. None computes and searches all.
             **kwargs: positions and document borders, as `collate` makes them.
         """
         if labels is None:
             return super().forward(input_ids=input_ids, **kwargs)
         kwargs["use_cache"] = False  # with a cache, transformers ignores the document borders
-        hidden = self.model(input_ids=input_ids, **kwargs).last_hidden_state
-        given = (hidden, self.lm_head.weight, labels)
+        states = self._labelled(labels, label_positions, input_ids=input_ids, **kwargs)
+        head = self.lm_head.weight
         if by_token:
-            return CausalLMOutputWithPast(loss=token_nll(*given, positions=label_positions))
-        nll = completion_nll(*given, positions=label_positions)
+            return CausalLMOutputWithPast(loss=chunked_loss.token_nll(*states, head=head))
+        nll = chunked_loss.completion_nll(*states, head=head)
         targets = (
             (labels[:, 1:] != IGNORED).sum() if num_items_in_batch is None else num_items_in_batch
         )
         return CausalLMOutputWithPast(loss=nll / targets)
+
+    def _labelled(
+        self, labels: Tensor, positions: Tensor | None, **kwargs: Any
+    ) -> tuple[Tensor, Tensor]:
+        """Return the last hidden states that predict a labelled token, and these tokens."""
+        if positions is None or not len(positions):  # a blank row has none
+            hidden = self.model(**kwargs).last_hidden_state  # (batch, tokens, width)
+            return chunked_loss.labelled(hidden, labels)
+        read = self.model(**kwargs, read_positions=positions).last_hidden_state
+        return read[0], labels[0].index_select(0, positions + 1)
 
 
 def load(folder: Path, precision: Precision, *, on: torch.device | None = None) -> PackedMinistral:

@@ -71,8 +71,8 @@ class Estimate:
 def peak(plan: Plan, tokens: int, *, recomputed: int, labelled: int | None = None) -> Estimate:
     """Return the peak of one pass over a packed row of `tokens`.
 
-    The pass reaches its peak at one of three moments: in the loss, in the backward pass of the last
-    layer that keeps its activations, or in that of the last layer that recomputes them.
+    The pass reaches its peak in the loss or in the backward pass of a layer: the last one, the one
+    before it, which computes every token, or the last one that recomputes.
 
     Args:
         plan: the model and the way it is trained.
@@ -81,16 +81,22 @@ def peak(plan: Plan, tokens: int, *, recomputed: int, labelled: int | None = Non
         labelled: tokens that have a label; None takes all of them, which is the worst case.
     """
     labelled = tokens if labelled is None else labelled
+    before_last = plan.shape.layers - 1
     kept = kept_bytes(plan, tokens, recomputed=recomputed, labelled=labelled)
     # NF4's layers are PEFT's. Those that recompute do not save autocast's copies of the adapters,
     # but autocast caches them until forward ends.
     casts = recomputed * _casts(plan)
     moments = [
-        kept + casts + _loss_moment(plan, tokens, labelled),
-        _recompute_moment(plan, tokens, recomputed),
+        kept + casts + _loss_moment(plan, labelled),
+        _recompute_moment(plan, tokens, min(recomputed, before_last)),
     ]
-    if recomputed < plan.shape.layers:
-        moments.append(kept + _backward_moment(plan, tokens))
+    if recomputed > before_last:
+        moments.append(_recompute_moment(plan, tokens, recomputed, read=labelled))
+    else:
+        moments.append(kept + _backward_moment(plan, labelled))
+    if recomputed < before_last:
+        released = layer_bytes(plan, tokens, read=labelled) + _loss_bytes(plan, labelled)
+        moments.append(kept - released + _backward_moment(plan, tokens))
     worst = max(moments)
     return Estimate(base_bytes(plan), adapter_bytes(plan), min(kept, worst), max(0, worst - kept))
 
@@ -120,37 +126,55 @@ def adapter_bytes(plan: Plan) -> int:
 def kept_bytes(plan: Plan, tokens: int, *, recomputed: int, labelled: int) -> int:
     """Return the bytes that autograd saves in forward for backward; exact."""
     shape, w = plan.shape, plan.element_bytes
-    norm = tokens * (w * shape.hidden + 4)  # a norm's input, and one number a token
-    ends = norm  # of the final norm
+    ends = _loss_bytes(plan, labelled)
     ends += tokens * 2 * w * shape.head_width  # cos and sin of the rotary embedding
-    ends += labelled * w * shape.hidden  # the hidden states' gradient, which the loss computes
     ends += labelled * 8  # the positions of labelled tokens
     if recomputed == 0:
         # Nothing below the first layer is trained: its input norm saves nothing, and neither do the
         # A matrices of its q, k and v, whose inputs need no gradient.
-        ends -= norm
+        ends -= tokens * (w * shape.hidden + 4)
         ends -= 3 * w * plan.rank * shape.hidden if _casts(plan) else 0
-    layers = (shape.layers - recomputed) * layer_bytes(plan, tokens)
     inputs = recomputed * tokens * w * shape.hidden  # a recomputed layer saves its input only
-    return ends + layers + inputs
+    if recomputed == shape.layers:
+        return ends + inputs
+    layers = (shape.layers - 1 - recomputed) * layer_bytes(plan, tokens)
+    return ends + inputs + layers + layer_bytes(plan, tokens, read=labelled)
 
 
-def layer_bytes(plan: Plan, tokens: int) -> int:
-    """Return the bytes that one layer saves if it does not recompute."""
+def _loss_bytes(plan: Plan, labelled: int) -> int:
+    """Return the bytes that the final norm and the loss save.
+
+    The norm saves its input and one number a token, the loss the gradient that it has computed.
+    """
+    return labelled * (2 * plan.element_bytes * plan.shape.hidden + 4)
+
+
+def layer_bytes(plan: Plan, tokens: int, *, read: int | None = None) -> int:
+    """Return the bytes that one layer saves if it does not recompute.
+
+    Args:
+        plan: the model and the way it is trained.
+        tokens: length of the row.
+        read: positions that the last layer computes behind attention (fused/modules.py). None
+            is any other layer.
+    """
     shape, w = plan.shape, plan.element_bytes
     d, f, q, k = shape.hidden, shape.ffn, shape.queries, shape.keys
-    norms = 2 * (w * d + 4) + 2 * w * d  # two inputs with one number a token, two outputs
+    norm = 2 * w * d + 4  # its input, one number a token, and its output
     attention = w * (q + 2 * k) + w * q  # q, k, v and the output
     attention += 4 * shape.heads  # log-sum-exp in float32
-    if not plan.on_cuda:
+    selected = w * q if read is not None else 0  # the output where it is read
+    if read is None and not plan.on_cuda:
         attention += w * q  # the outputs of all documents, concatenated
     mlp = 2 * w * f  # gate and up
     if (
         plan.mode == "nf4"
     ):  # transformers' own modules run: silu(gate), the product, Llama 4's scale
         mlp, attention = 2 * mlp, attention + w
-    adapters = 7 * w * plan.rank  # outputs of A, which are the inputs of B, of seven linears
-    return tokens * (norms + attention + mlp + adapters) + _casts(plan)
+    low = w * plan.rank  # an output of A, which is the input of B
+    every = norm + attention + 3 * low  # of q, k and v
+    behind = selected + norm + mlp + 4 * low  # of o, gate, up and down
+    return tokens * every + (tokens if read is None else read) * behind + _casts(plan)
 
 
 def _casts(plan: Plan) -> int:
@@ -167,15 +191,15 @@ def chunk_rows(vocabulary: int, *, on_cuda: bool) -> int:
     return min(most, max(_CPU_CHUNK_ROWS, _CPU_CHUNK_LOGITS // vocabulary))
 
 
-def _loss_moment(plan: Plan, tokens: int, labelled: int) -> int:
+def _loss_moment(plan: Plan, labelled: int) -> int:
     """Return the bytes that the loss needs in addition to what is kept.
 
-    These are all hidden states, the labelled ones, and a chunk of logits twice in float32: the
-    logits, and the copy that logsumexp makes.
+    These are the labelled hidden states, and a chunk of logits twice in float32: the logits, and
+    the copy that logsumexp makes.
     """
     vocabulary = plan.shape.vocabulary
     chunk = min(labelled, chunk_rows(vocabulary, on_cuda=plan.on_cuda)) * vocabulary
-    return plan.element_bytes * plan.shape.hidden * (tokens + labelled) + 8 * chunk
+    return plan.element_bytes * plan.shape.hidden * labelled + 8 * chunk
 
 
 def _backward_moment(plan: Plan, tokens: int) -> int:
@@ -199,15 +223,16 @@ def _quantizing(plan: Plan, tokens: int) -> int:
     return 5 * tokens * plan.shape.ffn if plan.mode.startswith("native") else 0
 
 
-def _recompute_moment(plan: Plan, tokens: int, recomputed: int) -> int:
+def _recompute_moment(plan: Plan, tokens: int, recomputed: int, *, read: int | None = None) -> int:
     """Return the bytes kept and momentary in the backward pass of the last recomputed layer.
 
     The layers behind it have released what they kept. What remains are the inputs of all recomputed
-    layers and the saved tensors of this one layer.
+    layers and the saved tensors of this one layer; `read` is given if it is the model's last one.
     """
     if recomputed == 0:
         return 0
     inputs = recomputed * tokens * plan.element_bytes * plan.shape.hidden
     shared = tokens * plan.element_bytes * plan.shape.hidden  # the layer's norm saves its input
     cos_sin = tokens * 2 * plan.element_bytes * plan.shape.head_width
-    return inputs + cos_sin + layer_bytes(plan, tokens) - shared + _backward_moment(plan, tokens)
+    kept = inputs + cos_sin + layer_bytes(plan, tokens, read=read) - shared
+    return kept + _backward_moment(plan, tokens if read is None else read)

@@ -38,7 +38,7 @@ def test_the_hours_are_tokens_over_tokens_a_second_and_the_start(dev: config.Con
     trained, evaluated = 2 * 900 * made.tokens, 2 * 100 * made.tokens
     assert made.trained_tokens("ml.g5.2xlarge") == trained
     assert made.evaluated_tokens("ml.g5.2xlarge") == evaluated
-    expected = work.TRAIN_STARTS_SECONDS + (trained + evaluated / speed.FORWARD) / 3_169
+    expected = work.TRAIN_STARTS_SECONDS + (trained + evaluated / speed.FORWARD) / 3_241
     assert made.train_seconds("ml.g5.2xlarge") == pytest.approx(expected)
 
 

@@ -45,11 +45,14 @@ class FusedAttention(stock.Ministral3Attention):
     ) -> tuple[Tensor, Tensor | None]:
         """(batch, tokens, hidden) → the same, and what the attention function returns as weights.
 
-        The arguments are those of transformers' decoder layer.
+        The arguments are those of transformers' decoder layer. `read_only`, (read,), are the
+        positions whose output is wanted; None wants all.
         """
+        read_only: Tensor | None = kwargs.pop("read_only", None)
         if not lora_linear.all_plain(self.q_proj, self.k_proj, self.v_proj):
             layer = (hidden_states, position_embeddings, attention_mask, position_ids)
-            return super().forward(*layer, past_key_values, **kwargs)
+            attended, weights = super().forward(*layer, past_key_values, **kwargs)
+            return _read(attended, read_only), weights
         states = self._projected(hidden_states, position_embeddings)
         states[0] = self._scaled(states[0], position_ids, kwargs.get("max_length_q"))
         states = [part.transpose(1, 2) for part in states]
@@ -62,7 +65,7 @@ class FusedAttention(stock.Ministral3Attention):
         attended, weights = attend(
             self, *states, attention_mask, dropout=0.0, sliding_window=None, **options
         )
-        return self.o_proj(attended.flatten(-2)), weights
+        return self.o_proj(_read(attended.flatten(-2), read_only)), weights
 
     def _projected(self, hidden: Tensor, angles: tuple[Tensor, Tensor]) -> list[Tensor]:
         """Return the rotated q and k, and v: (batch, tokens, heads, width)."""
@@ -80,6 +83,30 @@ class FusedAttention(stock.Ministral3Attention):
         return query * scale.transpose(1, 2).to(query.dtype)  # (batch, tokens, 1, 1)
 
 
+class LastLayer(stock.Ministral3DecoderLayer):
+    """The last decoder layer: what follows attention is computed where it is read.
+
+    No token attends to what the last layer returns, so only positions with a label need it. Keys,
+    values and queries are those of all positions.
+    """
+
+    def forward(
+        self, hidden_states: Tensor, *, read_positions: Tensor | None = None, **kwargs: Any
+    ) -> Tensor:
+        """(1, tokens, hidden) → (1, read, hidden); without positions as transformers' layer."""
+        if read_positions is None:
+            every: Tensor = super().forward(hidden_states, **kwargs)
+            return every
+        normed = self.input_layernorm(hidden_states)
+        attended, _ = self.self_attn(hidden_states=normed, read_only=read_positions, **kwargs)
+        read = hidden_states.index_select(1, read_positions) + attended
+        return read + self.mlp(self.post_attention_layernorm(read))
+
+
+def _read(states: Tensor, positions: Tensor | None) -> Tensor:
+    return states if positions is None else states.index_select(1, positions)
+
+
 _REPLACED: dict[type[nn.Module], type[nn.Module]] = {
     stock.Ministral3MLP: FusedMlp,
     stock.Ministral3Attention: FusedAttention,
@@ -93,3 +120,5 @@ def replace(model: nn.Module) -> None:
         fused = _REPLACED.get(type(module))
         if fused is not None:
             module.__class__ = fused
+    layers = [each for each in model.modules() if isinstance(each, stock.Ministral3DecoderLayer)]
+    layers[-1].__class__ = LastLayer

@@ -13,6 +13,7 @@ from transformers.models.ministral3 import modeling_ministral3 as stock
 from scripts.training_bench.cases import fp8_modes
 from scripts.training_bench.job import Job
 from steps.train.fine_tuning.evaluation import autocast
+from steps.train.model import ministral
 from steps.train.model.fused import grouped, modules
 from steps.train.model.fused.norm import FusedRmsNorm
 from steps.train.model.fused.rotary import rotate
@@ -78,12 +79,21 @@ def test_the_rotation_and_its_gradient(dtype: torch.dtype) -> None:
 def stock_modules(model: nn.Module) -> Iterator[None]:
     """Let the model run transformers' own modules and PEFT's own layers in this block."""
     back = {fused: plain for plain, fused in modules._REPLACED.items()}
+    back[modules.LastLayer] = stock.Ministral3DecoderLayer
     with pytest.MonkeyPatch.context() as patch:
         for module in model.modules():
             if type(module) in back:
                 patch.setattr(module, "__class__", back[type(module)])
         patch.setattr("steps.train.model.lora_linear.AdaptedLinear.is_plain", False)
+        compute_every_position(patch)
         yield
+
+
+def compute_every_position(patch: pytest.MonkeyPatch) -> None:
+    """Let models compute every position in every layer, as transformers' layers do."""
+    chosen = ministral.PackedMinistral._labelled
+    every = lambda self, labels, _, **kwargs: chosen(self, labels, None, **kwargs)  # noqa: E731
+    patch.setattr(ministral.PackedMinistral, "_labelled", every)
 
 
 def loss_and_gradients(model: Any, how: Any) -> dict[str, Tensor]:
@@ -177,7 +187,8 @@ def test_120_steps_have_the_curve_that_they_had_before_the_pieces_were_fused(
 def stock_classes() -> Iterator[None]:
     """Let models that are made in this block have transformers' modules and PEFT's layers."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(modules, "_REPLACED", {})
+        patch.setattr(modules, "replace", lambda model: None)
+        compute_every_position(patch)
         patch.setattr("steps.train.model.lora_linear.AdaptedLinear.is_plain", False)
         yield
 

@@ -45,6 +45,13 @@ def hidden(base: ministral.PackedMinistral, row: dict[str, torch.Tensor | int]) 
         return base.model(**without_labels(row), use_cache=False).last_hidden_state
 
 
+def completion_nll(
+    states: torch.Tensor, head: torch.Tensor, labels: torch.Tensor, chunk_logits: int | None = None
+) -> torch.Tensor:
+    found = chunked_loss.labelled(states, labels)
+    return chunked_loss.completion_nll(*found, head=head, chunk_logits=chunk_logits)
+
+
 def test_documents_in_a_row_do_not_see_each_other(base: ministral.PackedMinistral) -> None:
     row = documents(31, 64, 17)
     packed = hidden(base, packing.collate([row]))
@@ -81,7 +88,7 @@ def test_no_gradient_of_a_documents_loss_reaches_another_document(
     edges = batch["cu_seq_lens_q"].tolist()
     mine = slice(edges[seen], edges[seen + 1])
     labels[:, : mine.start], labels[:, mine.stop :] = IGNORED, IGNORED
-    chunked_loss.completion_nll(states, base.lm_head.weight, labels).backward()
+    completion_nll(states, base.lm_head.weight, labels).backward()
     assert embedded.grad is not None
     assert embedded.grad[:, mine].abs().max() > 0
     embedded.grad[:, mine] = 0
@@ -174,7 +181,7 @@ def test_chunked_loss_and_gradient_equal_the_full_ones(chunk_logits: int) -> Non
     twin = states.detach().clone().requires_grad_()
     labels = torch.randint(0, 50, (2, 12), generator=generator)
     labels[:, :4] = IGNORED
-    chunked = chunked_loss.completion_nll(states, head, labels, chunk_logits=chunk_logits) * 0.5
+    chunked = completion_nll(states, head, labels, chunk_logits) * 0.5
     logits = (twin @ head.t())[:, :-1].reshape(-1, 50)
     full = (
         functional.cross_entropy(
@@ -195,19 +202,21 @@ def test_the_loss_of_each_token_is_that_of_full_logits_in_order(chunk_logits: in
     states = torch.randn(2, 12, 16, generator=generator, requires_grad=True)
     labels = torch.randint(0, 50, (2, 12), generator=generator)
     labels[:, :4] = IGNORED
-    each = chunked_loss.token_nll(states, head, labels, chunk_logits=chunk_logits)
+    each = chunked_loss.token_nll(
+        *chunked_loss.labelled(states, labels), head=head, chunk_logits=chunk_logits
+    )
     kept = labels[:, 1:] != IGNORED
     full = functional.cross_entropy(
         (states @ head.t())[:, :-1][kept], labels[:, 1:][kept], reduction="none"
     )
     assert not each.requires_grad
     torch.testing.assert_close(each, full)
-    torch.testing.assert_close(each.sum(), chunked_loss.completion_nll(states, head, labels))
+    torch.testing.assert_close(each.sum(), completion_nll(states, head, labels))
 
 
 def test_a_row_without_targets_has_zero_loss_and_gradient() -> None:
     states = torch.randn(1, 6, 8, requires_grad=True)
-    nll = chunked_loss.completion_nll(states, torch.randn(9, 8), torch.full((1, 6), IGNORED))
+    nll = completion_nll(states, torch.randn(9, 8), torch.full((1, 6), IGNORED))
     nll.backward()
     assert nll.item() == 0
     assert states.grad is not None

@@ -106,7 +106,7 @@ def test_the_table_shows_the_chosen_batching_of_devices_that_fit() -> None:
     a10g = lines["A10G"]
     assert (a10g.rows_at_once, a10g.recomputed_layers) == (1, 5)
     assert a10g.base + a10g.adapters + a10g.kept + a10g.momentary == pytest.approx(a10g.needed)
-    assert a10g.needed == pytest.approx(18.55, abs=0.01)
+    assert a10g.needed == pytest.approx(18.56, abs=0.01)
     large = replace(STORAGE, shape=replace(MINISTRAL_3B, layers=200))
     fitting = {line.device for line in memory_table.table(large, 8192)}
     assert fitting == devices.SHEETS.keys() - {"A10G", "L4", "A100-SXM4-40GB"}

@@ -78,8 +78,8 @@ def test_saved_bytes_are_predicted_exactly_and_the_peak_within_10_percent(
     kept = allocator_count.saved_bytes(adapted, forward)
     predicted = memory.kept_bytes(plan, tokens, recomputed=case.recomputed, labelled=labelled)
     if case.recomputed == plan.shape.layers:
-        # Then only closures hold cos and sin, and the hooks do not see them.
-        kept += tokens * 2 * case.dtype.itemsize * plan.shape.head_width
+        # Then only closures hold cos, sin and positions, and the hooks do not see them.
+        kept += tokens * 2 * case.dtype.itemsize * plan.shape.head_width + 8 * labelled
     assert abs(predicted - kept) <= 16  # a few scalars
     if case.mode == "native_dx":
         return  # the CPU emulates the FP8 product with float32 copies; a GPU does not
@@ -150,8 +150,10 @@ def test_our_lora_layer_does_not_copy_its_input(
     monkeypatch.setattr(AdaptedLinear, "forward", peft_lora.Linear.forward)
     monkeypatch.setattr(AdaptedLinear, "is_plain", False)  # transformers' MLP and attention too
     # lora.py has disabled PEFT's cast, for the layers of nf4. What they keep besides:
-    shape = Shape.of(adapted.config.text_config)
-    stock = 120 * shape.layers * (2 * 2 * shape.ffn + 2) + 2 * 2 * shape.adapter_weights(8)
+    shape, read = Shape.of(adapted.config.text_config), len(batch["label_positions"])
+    stock = (120 * (shape.layers - 1) + read) * 2 * 2 * shape.ffn + 120 * shape.layers * 2
+    stock += (120 - read) * 2 * (shape.queries + 8)  # in the last layer, o_proj of every token
+    stock += 2 * 2 * shape.adapter_weights(8)
     stock -= 3 * 2 * 8 * shape.hidden  # the inputs of the first layer's q, k and v need no gradient
     without += stock
     assert abs(allocator_count.saved_bytes(adapted, forward) - without) <= 16
