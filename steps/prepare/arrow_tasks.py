@@ -22,6 +22,7 @@ from steps.governance.errors import IntegrityError
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+    from pyspark.sql.types import StructType
 
 Kernel = Callable[[pa.RecordBatch], pa.RecordBatch]
 Task = Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]
@@ -30,8 +31,6 @@ MOST_ROWS = 128
 # Of Arrow data; a single row may be larger. A kernel needs some ten times as much for its own
 # columns, and each of a machine's cores runs one.
 MOST_BYTES = 4 << 20
-# Spark SQL's names of the types that a task may yield.
-_SQL = {pa.string(): "string", pa.int32(): "int", pa.int64(): "bigint", pa.binary(): "binary"}
 # Other Arrow forms of the same text or bytes, which an engine may give to a task.
 _FORMS = {
     pa.large_string(): pa.string(),
@@ -61,7 +60,7 @@ def map_in_arrow(frame: "DataFrame", task: Task, schema: pa.Schema) -> "DataFram
             _let_go(error)
             raise
 
-    return frame.mapInArrow(declared, ddl(schema))
+    return frame.mapInArrow(declared, struct(schema))
 
 
 def _let_go(error: BaseException | None) -> None:
@@ -71,19 +70,27 @@ def _let_go(error: BaseException | None) -> None:
         error = error.__cause__ or error.__context__
 
 
-def ddl(schema: pa.Schema) -> str:
-    """Return the columns as Spark SQL takes them: names in backquotes, `size` bigint.
+def struct(schema: pa.Schema) -> "StructType":
+    """Return the columns as Spark's type; a text would be parsed by one more call to the server.
 
     Raises:
         IntegrityError: a type is not text, bytes, int32 or int64.
     """
-    if unknown := [field.name for field in schema if field.type not in _SQL]:
+    from pyspark.sql import types
+
+    known = {
+        pa.string(): types.StringType(),
+        pa.int32(): types.IntegerType(),
+        pa.int64(): types.LongType(),
+        pa.binary(): types.BinaryType(),
+    }
+    if unknown := [field.name for field in schema if field.type not in known]:
         raise IntegrityError(
             f"no Spark type is declared for the column {unknown[0]}",
-            expected=", ".join(map(str, _SQL)),
+            expected=", ".join(map(str, known)),
             got=str(schema.field(unknown[0]).type),
         )
-    return ", ".join(f"`{field.name}` {_SQL[field.type]}" for field in schema)
+    return types.StructType([types.StructField(each.name, known[each.type]) for each in schema])
 
 
 def exactly(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:

@@ -3,14 +3,16 @@
     made = checked(profile, earlier, Bounds(), given={"source": 1.0, "overlap": 0.01})
     broken(made)        # those out of their bounds
 
-The first run of a table has absolute bounds only. `docs/decisions/033-contract.md` lists the checks
-and how much of broken input they find.
+The first run of a table has absolute bounds only, and a small run wider ones for changes
+(`steps.prepare.contract.noise`). `docs/decisions/033-contract.md` lists the checks and how much of
+broken input they find.
 """
 
 from collections.abc import Iterator, Mapping
 
 from steps.governance.documents.manifest import ContractCheck
 from steps.prepare.bounds import Bounds
+from steps.prepare.contract import noise
 from steps.prepare.contract.profile import Profile, distance
 
 UNBOUNDED = 1e12  # where only the lower bound counts
@@ -55,15 +57,22 @@ def _absolute(
 def _compared(profile: Profile, earlier: Profile, bounds: Bounds) -> Iterator[ContractCheck]:
     growth = profile.rows / max(earlier.rows, 1)
     yield _check("growth", growth, bounds.least_growth, bounds.most_growth)
-    for name in ("rejected", "invalid", "repeats", "dropped", "without_sic"):
-        change = abs(getattr(profile, name) - getattr(earlier, name))
-        yield _check(f"{name}_change", change, 0, bounds.share_change)
+    filings = profile.filings, earlier.filings
+    factors = profile.factors, earlier.factors
+    for name, sizes in (
+        *((each, filings) for each in ("rejected", "invalid", "without_sic")),
+        *((each, factors) for each in ("repeats", "dropped")),
+    ):
+        before = getattr(earlier, name)
+        most = max(bounds.share_change, noise.share(before, *sizes))
+        yield _check(f"{name}_change", abs(getattr(profile, name) - before), 0, most)
     for name in ("heading", "body"):
         change = abs(getattr(profile, name) / max(getattr(earlier, name), 1) - 1)
         yield _check(f"{name}_change", change, 0, bounds.length_change)
-    yield _check("years", distance(profile.years, earlier.years), 0, bounds.years_distance)
+    most = max(bounds.years_distance, noise.years(earlier.years, *filings))
+    yield _check("years", distance(profile.years, earlier.years), 0, most)
     words = distance(_named(profile.words), _named(earlier.words))
-    yield _check("words", words, 0, bounds.words_distance)
+    yield _check("words", words, 0, max(bounds.words_distance, noise.words(*filings)))
 
 
 def _named(counts: list[int]) -> dict[str, int]:
@@ -71,4 +80,6 @@ def _named(counts: list[int]) -> dict[str, int]:
 
 
 def _check(name: str, found: float, least: float, most: float) -> ContractCheck:
-    return ContractCheck(name=name, found=round(float(found), 6), least=least, most=most)
+    return ContractCheck(
+        name=name, found=round(float(found), 6), least=least, most=round(float(most), 6)
+    )

@@ -51,6 +51,13 @@ class Profile:
     body: float
     years: dict[str, int]
     words: list[int]
+    filings: int = 0  # that were read; 0 is unknown
+
+    @property
+    def factors(self) -> float:
+        """The number of risk factors; 0 is unknown."""
+        kept = 1 - self.repeats - self.dropped
+        return self.rows / kept if self.filings and kept > 0 else 0.0
 
     def text(self) -> str:
         """Return it as canonical JSON."""
@@ -58,11 +65,15 @@ class Profile:
 
     @classmethod
     def parse(cls, text: object) -> "Profile | None":
-        """Return the profile of a commit's metadata; None if it has other fields."""
+        """Return the profile of a commit's metadata; None if it has other fields.
+
+        Earlier builds did not count `filings`.
+        """
         try:
             found: Any = json.loads(str(text))
             wanted = {field.name for field in fields(cls)}
-            return cls(**found) if isinstance(found, dict) and found.keys() == wanted else None
+            known = isinstance(found, dict) and found.keys() | {"filings"} == wanted
+            return cls(**found) if known else None
         except ValueError:
             return None
 
@@ -87,6 +98,7 @@ def of(counts: PreparedCounts, measured: Measured, words: list[int]) -> Profile:
         body=_share(sums[BODY], rows),
         years={str(year): number for year, number in sorted(measured.years.items())},
         words=words,
+        filings=counts.filings_read,
     )
 
 

@@ -14,7 +14,6 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from steps.prepare.arrow_tasks import ddl
 from steps.prepare.filings import examination, examples, vocabulary
 from steps.prepare.filings.measures import MEASURES
 from steps.prepare.filings.quality import screening
@@ -43,7 +42,6 @@ SCHEMA = pa.schema(
         *((name, pa.binary()) for name in Sketches._fields),
     ]
 )
-DDL = ddl(SCHEMA)
 # Columns that a store may keep apart: the texts, and what repeats are found by.
 APART = (("system", "prompt", "completion"), Sketches._fields)
 # Columns that are known only when all rows are. The digest of a table's rows includes them next to

@@ -23,10 +23,13 @@ from pipeline.local.aws.store import Document, now
 LOG_GROUP = "/aws/emr-serverless"
 _SAIL_DRIVER = Path(__file__).with_name("spark_driver.py")
 # A driver on Sail has four allocators (glibc's, Arrow's, Sail's, polars') that keep freed memory:
-# more than half of its peak over 60,000 examples. They have to give it back.
+# more than half of its peak over 60,000 examples. They have to give it back. A trim threshold alone
+# would end glibc's learning of the other: it would map and unmap every column above 128 KiB, a
+# quarter of the job's processor time (decision 055).
 ALLOCATION = {
     "MALLOC_ARENA_MAX": "2",
-    "MALLOC_TRIM_THRESHOLD_": "1000000",  # bytes
+    "MALLOC_TRIM_THRESHOLD_": str(16 << 20),  # bytes
+    "MALLOC_MMAP_THRESHOLD_": str(4 << 20),  # bytes
     "ARROW_DEFAULT_MEMORY_POOL": "system",
     "MIMALLOC_PURGE_DELAY": "0",
     "_RJEM_MALLOC_CONF": "dirty_decay_ms:500,muzzy_decay_ms:0",

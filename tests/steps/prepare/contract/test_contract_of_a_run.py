@@ -1,6 +1,7 @@
 """The data contract of a run: what breaks it, what is then written, and which run it compares."""
 
 import logging
+import random
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -73,6 +74,45 @@ def test_the_same_numbers_again_break_nothing_and_every_check_has_a_case() -> No
     assert {check.name for check in made} == {*BROKEN, *GIVEN}
     assert names(GOOD, source=0.0) == {"source"}
     assert names(GOOD, overlap=0.6) == {"overlap"}
+
+
+def test_small_runs_get_an_allowance_for_their_noise_and_large_ones_the_bounds() -> None:
+    for count, wide in ((60, True), (100_000, False)):
+        earlier = replace(GOOD, filings=count, rows=count * 10)
+        made = checks.checked(earlier, earlier, Bounds(), given=GIVEN)
+        most = {check.name: check.most for check in made}
+        assert (most["rejected_change"] > 0.15) == wide
+        assert (most["repeats_change"] > 0.05) == wide
+        assert most["invalid_change"] <= 0.05 + (0.01 if wide else 0)
+        assert most["years"] == pytest.approx(0.3)
+        assert most["words"] == pytest.approx(0.1)
+        more = {"rejected": 0.2 + 0.15, "invalid": 0.01, "repeats": 0.3}
+        assert ("rejected_change" in names(replace(earlier, **more), earlier)) == (not wide)
+        assert "invalid_change" in names(replace(earlier, invalid=0.11), earlier)
+
+
+def test_a_run_of_an_earlier_build_has_no_number_of_filings_and_no_allowance() -> None:
+    text = GOOD.text().replace('"filings":0,', "")
+    assert "filings" not in text
+    earlier = Profile.parse(text)
+    assert earlier == GOOD
+    assert Profile.parse(text.replace('"rows"', '"filing"')) is None
+    assert "rejected_change" in names(replace(GOOD, rejected=0.26, filings=60), earlier)
+
+
+def test_clean_samples_of_one_source_are_rarely_beyond_the_allowance() -> None:
+    draw = random.Random(7)  # noqa: S311 - test data
+
+    def rejected(count: int) -> float:
+        return sum(draw.random() < 0.1 for _ in range(count)) / count
+
+    for count in (20, 60, 200):
+        beyond = 0
+        for _ in range(300):
+            earlier = replace(GOOD, filings=count, rejected=rejected(count))
+            found = replace(GOOD, filings=count, rejected=rejected(count))
+            beyond += "rejected_change" in names(found, earlier)
+        assert beyond <= 300 * 0.09, count
     assert Profile.parse(GOOD.text()) == GOOD
     assert [Profile.parse(text) for text in (None, "{}", "[", "7")] == [None] * 4
 

@@ -112,7 +112,7 @@ def test_a_kernel_s_column_of_another_type_has_no_declaration() -> None:
     """`string` was declared for everything but INT, and an engine would have cast it."""
     schema = selected(pa.schema([("share", pa.float64())]), ["share"])
     with pytest.raises(IntegrityError, match="no Spark type is declared for the column share"):
-        arrow_tasks.ddl(schema)
+        arrow_tasks.struct(schema)
 
 
 @pytest.mark.parametrize(

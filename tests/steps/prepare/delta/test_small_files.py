@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from steps.governance.errors import GovernanceError
-from steps.prepare.arrow_tasks import bounded, mapped
+from steps.prepare.arrow_tasks import bounded, mapped, struct
 from steps.prepare.delta import raw_rows
 from steps.prepare.filings import decision, judge
 from tests.steps.prepare.support import fakes
@@ -158,7 +158,7 @@ def test_rejected_rows_with_nothing_in_common_share_no_window(spark: "SparkSessi
     )
     raw = spark.createDataFrame(empty.to_pandas().astype(object)).selectExpr(*fakes.RAW_COLUMNS)
     window = decision._window(F.col("reason").isNull(), "filing_id", "row")
-    made = raw.mapInArrow(mapped(judge.kernel), judge.DDL).toArrow()
+    made = raw.mapInArrow(mapped(judge.kernel), struct(judge.SCHEMA)).toArrow()
     numbered = made.append_column("row", pa.array(range(made.num_rows), pa.int64()))
     together = spark.createDataFrame(numbered).select(F.count(F.lit(1)).over(window).alias("rows"))
     assert together.agg(F.max("rows")).collect()[0][0] == 1

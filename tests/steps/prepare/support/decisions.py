@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from steps.prepare.arrow_tasks import mapped
+from steps.prepare.arrow_tasks import mapped, struct
 from steps.prepare.bounds import SplitRule
 from steps.prepare.filings import decision, judge
 from steps.prepare.filings.split import Split
@@ -29,7 +29,7 @@ def decided(raw: "DataFrame", split: Split = ALL_TRAIN) -> "DataFrame":
     """Return the final rows, where each example is its own family."""
     from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
 
-    made = raw.mapInArrow(mapped(judge.kernel), judge.DDL).toArrow()
+    made = raw.mapInArrow(mapped(judge.kernel), struct(judge.SCHEMA)).toArrow()
     numbered = made.append_column("row", pa.array(range(made.num_rows), pa.int64()))
     rows = raw.sparkSession.createDataFrame(numbered)
     (found,) = decision.decided(
