@@ -81,7 +81,7 @@ def answering(request: str, config: Config) -> Iterator[None]:
     except exceptions.ClientError as error:
         answer = error.response.get("Error", {})
         code, text = answer.get("Code", "?"), answer.get("Message", "")
-        message = f"{request} was refused by AWS: {code}: {text}{_remedy(code)}"
+        message = f"{request} was refused by AWS: {code}: {text}{_remedy(code, text, config)}"
         raise Refused(message) from error
     except exceptions.NoCredentialsError as error:
         remedy = _embedded() if config.environment == LOCAL else "sign in: aws sso login"
@@ -125,7 +125,9 @@ def check_account(arn: str, config: Config) -> None:
         raise Refused(message)
 
 
-def _remedy(code: str) -> str:
+def _remedy(code: str, text: str, config: Config) -> str:
+    if "/execution/" in text and code.startswith("ResourceNotFound"):
+        return f"\n  do  choose one of: {command.line('pipeline.runs', config.environment)}"
     found = next((remedy for start, remedy in _REMEDIES.items() if code.startswith(start)), None)
     return f"\n  do  {found}" if found else ""
 

@@ -16,6 +16,7 @@ from pipeline.errors import PipelineError, UsageError
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _LOCAL = "local"  # `configuration.fields.LOCAL`, which needs pydantic and so half a second
 ROLE = "PIPELINE_LOCAL_ROLE"  # whose keys a shell of the embedded environment has
+_USUAL_COLUMNS = 80  # of a terminal that does not state its width
 _loudness: set[str] = set()
 EXIT_CODES = "exit codes: 0 done · 1 refused or failed · 2 bad usage or configuration · 3 differs"
 
@@ -97,11 +98,28 @@ def require_role(environment: str, role: str) -> None:
         raise UsageError(message)
 
 
+def shell_role(roles: Sequence[str]) -> str:
+    """Return the role of a shell of the embedded environment if it is one of some, else the first.
+
+    An account has no such variable: there `--as` names another role than the first.
+    """
+    held = os.environ.get(ROLE, "")
+    return held if held in roles else roles[0]
+
+
 def ended(body: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None = None) -> int:
     """Run a command's `main` and return its exit code.
 
     A `PipelineError` is a fault of the user or of AWS: one message on stderr, without a traceback.
     """
+    if sys.stderr is None:  # `2>&-`: nobody wants to read it; a file must not get its number
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - until the end
+    if sys.stdout is None:
+        complain(
+            "stdout is closed, so the result has no place; nothing was done\n"
+            "  do        leave it open, or write to a file: > /dev/null if you do not need it"
+        )
+        return 2
     try:
         return body(argv)
     except PipelineError as error:
@@ -155,7 +173,20 @@ def line(module: str, environment: str, words: str = "") -> str:
 
 def coloured(stream: IO[str]) -> bool:
     """Return whether to write colours: to a terminal, and not where $NO_COLOR is set."""
-    return stream.isatty() and not os.environ.get("NO_COLOR")
+    return columns(stream) > 0 and not os.environ.get("NO_COLOR")
+
+
+def columns(stream: IO[str]) -> int:
+    """Return the width of a terminal on which a line can be written over.
+
+    It is 0 for a file, a pipe, and a terminal that cannot move back (TERM=dumb).
+    """
+    if not stream.isatty() or os.environ.get("TERM") == "dumb":
+        return 0
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or _USUAL_COLUMNS
+    except OSError:  # it has no number, or no size
+        return _USUAL_COLUMNS
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -88,8 +88,9 @@ def _parser() -> ArgumentParser:
         "--as",
         dest="role",
         choices=_ROLES,
-        default=_ROLES[0],
-        help="whose Databricks secret is read for the aliases of now (default: scientist)",
+        default=command.shell_role(_ROLES),
+        help="whose Databricks secret is read for the aliases of now (default: scientist, "
+        "or the role of a shell of the embedded environment)",
     )
     return made
 

@@ -208,6 +208,22 @@ def test_the_word_list_reads_docstrings_comments_and_messages(
     assert [match.group() for part in _prose_of_python(text) for match in part[1]] == phrases
 
 
+def test_no_server_holds_the_second_write_of_an_answer_back() -> None:
+    """Headers and body are two writes. With Nagle's algorithm the body of each answer on a kept
+    connection comes 40 ms later: the fault campaigns waited for minutes.
+    """
+    slow = [
+        f"{source.path}:{node.lineno}"
+        for source in sources(".py")
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.ClassDef)
+        and "BaseHTTPRequestHandler" in map(ast.unparse, node.bases)
+        if "protocol_version = 'HTTP/1.1'" in map(ast.unparse, node.body)
+        and "disable_nagle_algorithm = True" not in map(ast.unparse, node.body)
+    ]
+    assert slow == []
+
+
 def _arguments(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     parts = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
     return len([part for part in parts if part.arg not in ("self", "cls")])

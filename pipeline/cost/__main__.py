@@ -35,6 +35,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     known = prices.read(prices.PATH)
     if given.refresh:
         return _refreshed(configured, known)
+    if given.filings is None and not given.execution:
+        message = "of how many filings? expected --filings N, or --execution ID for a bill"
+        raise UsageError(message)
     _note_age(known, configured)
     if given.execution:
         answer: dict[str, Any] = {"billed": billed.lines(configured, given.execution, known)}
@@ -45,9 +48,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _estimated(configured: Config, given: argparse.Namespace, known: Prices) -> dict[str, Any]:
-    if given.filings is None:
-        message = "of how many filings? expected --filings N, or --execution ID for a bill"
-        raise UsageError(message)
     if speed.BASE_MODEL not in configured.train.base_model:
         message = (
             f"the speeds are known for {speed.BASE_MODEL} only, "

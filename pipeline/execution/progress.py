@@ -9,6 +9,8 @@ from pipeline.execution.outcome import Outcome, Progress, StepState
 from pipeline.metrics import EVAL_LOSS, EVAL_LOSS_BEFORE
 
 Show = Callable[[Progress], None]
+_TABLE_COLUMNS = 60  # below it the table's last column has no room
+_FAILURE_CHARACTERS = 160  # of a failure in the table; the result has all of it
 LINE_SECONDS = 10.0  # between two lines about one training, without a live table
 _COLOURS = {
     "Succeeded": "green",
@@ -23,12 +25,13 @@ _COLOURS = {
 def shown(stream: IO[str]) -> Iterator[Show]:
     """Yield a function that shows progress on the stream.
 
-    A terminal's table begins with the first progress: until then others may write lines there.
+    A terminal's table begins with the first progress: until then others may write lines there. A
+    narrow terminal gets lines, as one that cannot move back does.
     """
     if command.quiet():
         yield lambda progress: None
         return
-    if not stream.isatty():
+    if command.columns(stream) < _TABLE_COLUMNS:
         yield _lines(stream)
         return
     from rich.console import Console
@@ -146,6 +149,11 @@ def _is_new(step: StepState, last: tuple[StepState, float] | None) -> bool:
     return bool(step.doing) and (step.seconds or 0.0) - last[1] >= LINE_SECONDS
 
 
+def _short(text: str) -> str:
+    most = _FAILURE_CHARACTERS
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
 def _table(progress: Progress) -> Any:
     from rich.table import Table
     from rich.text import Text
@@ -161,6 +169,9 @@ def _table(progress: Progress) -> Any:
     for step in progress.steps:
         colour = _COLOURS.get(step.status, "dim")
         table.add_row(
-            step.name, Text(step.status, style=colour), duration(step.seconds), Text(metric(step))
+            step.name,
+            Text(step.status, style=colour),
+            duration(step.seconds),
+            Text(_short(metric(step))),
         )
     return table

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import Refused
+from pipeline.errors import Refused, UsageError
 from pipeline.inspection.documents import Documents
 from pipeline.inspection.training_log import Curve
 
@@ -64,7 +64,8 @@ def write(path: Path, document: Mapping[str, Any]) -> None:
     """Write the page.
 
     Raises:
-        Refused: the page could not be made or written.
+        UsageError: the file cannot be written.
+        Refused: the page could not be made.
     """
     command = [sys.executable, "-m", "steps.governance.pages", "--out", str(path)]
     ended = subprocess.run(
@@ -76,4 +77,6 @@ def write(path: Path, document: Mapping[str, Any]) -> None:
         env=os.environ | {"PYTHONUTF8": "1"},
     )
     if ended.returncode != 0:
-        raise Refused(ended.stderr.strip() or f"the page {path} was not written")
+        raise (UsageError if ended.returncode == UsageError.exit_code else Refused)(
+            ended.stderr.strip() or f"the page {path} was not written"
+        )

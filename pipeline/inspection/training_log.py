@@ -68,7 +68,9 @@ class Curve:
 def _rate(last: Point) -> list[str]:
     rate, left = last.get("tokens_per_second"), last.get("eta_seconds")
     found = [f"{rate:,.0f} tokens/s"] if rate is not None and math.isfinite(rate) else []
-    return found + ([f"{duration(left)} left"] if left is not None and math.isfinite(left) else [])
+    if left is None or not math.isfinite(left):
+        return found
+    return [*found, f"{duration(left)} left" if left else "trained; samples and files follow"]
 
 
 def curve(lines: Iterable[str]) -> Curve:

@@ -22,7 +22,6 @@ from typing import Any
 from pipeline import command
 from pipeline.command import note, output
 from pipeline.configuration import parameters
-from pipeline.errors import PipelineError
 from pipeline.execution import progress
 from pipeline.local import command_line
 from pipeline.local.host import disk, signals
@@ -68,6 +67,7 @@ def _run(arguments: argparse.Namespace) -> int:
             output("\n".join(f"{name:<12} {value}" for name, value in rows))
     except KeyboardInterrupt:
         kept = was_running
+        note(f"\ninterrupted; {'the environment runs on' if kept else 'stopping the servers …'}")
         raise
     finally:
         if not kept:
@@ -110,8 +110,11 @@ def _up(arguments: argparse.Namespace) -> int:
         again = shlex.join(["python", "-m", "pipeline.bootstrap", "--env", "local", *words])
         note(f"up, and empty; fill it with: {again}")
         return 0
+    from pipeline.local.notifications.bulletin import Bulletin
+
     started = environment.up(_state(arguments), _options(arguments, given))
     note(f"up; use it with: {_env_command(arguments)}")
+    Bulletin(started).show()
     output(json.dumps(started.variables, indent=2))
     return 0
 
@@ -132,37 +135,9 @@ def _down(arguments: argparse.Namespace) -> int:
 
 
 def _status(arguments: argparse.Namespace) -> int:
-    record = _state(arguments).load()
-    servers = [
-        {
-            "name": process.name,
-            "pid": process.pid,
-            "running": process.handle() is not None,
-            "url": f"http://127.0.0.1:{record.ports[process.name]}"
-            if process.name in record.ports
-            else "",
-        }
-        for process in record.processes
-    ]
-    if arguments.json:
-        waiting = _waiting(arguments) if record.running else []
-        document = {"running": record.running, "servers": servers, "waiting": waiting}
-        output(json.dumps(document, indent=2))
-        return 0 if record.running else 1
-    if not servers:
-        output("down")
-    for server in servers:
-        state = "running" if server["running"] else "ended"
-        output(f"{server['name']:<10} {state:<8} pid {server['pid']:<8} {server['url']}".rstrip())
-    for line in _waiting(arguments) if record.running else ():  # asks AWS, after the first lines
-        output(line)
-    return 0 if record.running else 1
+    from pipeline.local import status
 
-
-def _waiting(arguments: argparse.Namespace) -> list[str]:
-    from pipeline.local import untaken
-
-    return untaken.lines(_running(arguments))
+    return status.shown(_state(arguments), arguments)
 
 
 def _interrupt(arguments: argparse.Namespace) -> int:
@@ -189,16 +164,9 @@ def _env(arguments: argparse.Namespace) -> int:
 
 
 def _running(arguments: argparse.Namespace) -> Any:
-    from pipeline.local.host.servers import Servers
-    from pipeline.local.started import Started
+    from pipeline.local import started
 
-    state = _state(arguments)
-    record = state.load()
-    if not record.running:
-        raise PipelineError(
-            f"no environment runs in {state.folder}\n  do        {state.typed('up')}"
-        )
-    return Started(state, Servers(state, record), fresh=False)
+    return started.found(_state(arguments))
 
 
 def _remove_cloud_variables() -> None:

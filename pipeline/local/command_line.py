@@ -16,13 +16,14 @@ _ROLES = ("scientist", "ci", "auditor", "approver", "reconciler")
 _HELP = {
     "run": "start the environment, deploy and execute the pipeline, and print the result",
     "up": "start the servers, deploy the infrastructure, fill the catalog",
-    "status": "print the servers, their URLs, and executions that no register worker has taken; "
-    "exit code 1 if the environment does not run",
+    "status": "print the servers, their URLs, executions that no register worker has taken, and "
+    "the last notifications; exit code 1 if the environment does not run",
     "down": "stop every server; the next `up` continues with their state; exit code 1 if it could "
     "not be stored",
     "interrupt": "take a spot training job's instance away, as AWS's spot market does",
     "env": "print the variables of a client, secrets included, for eval",
 }
+_JSON = "print the result as JSON"
 VERBS = tuple(_HELP)
 
 
@@ -52,8 +53,12 @@ def parser(description: str, verbs: Mapping[str, Verb]) -> argparse.ArgumentPars
     )
     for name in ("run", "up"):
         _add_start_options(by_name[name])
-    for name in ("run", "status"):
-        by_name[name].add_argument("--json", action="store_true", help="print the result as JSON")
+    by_name["run"].add_argument("--json", action="store_true", help=_JSON)
+    shown = by_name["status"].add_mutually_exclusive_group()
+    shown.add_argument("--json", action="store_true", help=_JSON)
+    shown.add_argument(
+        "--follow", action="store_true", help="then show notifications as they come, until Ctrl-C"
+    )
     by_name["interrupt"].add_argument(
         "--job", metavar="NAME", help="the training job (default: the running one)"
     )

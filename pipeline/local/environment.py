@@ -205,9 +205,8 @@ def _start(
         | root.public_keys(outputs)
     )
     config = configuration.load("local", environ=servers.record.variables)
-    mirror_model.upload(
-        root.client("s3"), state.folder / "base-model", mirror, uri=layout.base_model(config)
-    )
+    s3 = root.client("s3", role="mirror")
+    mirror_model.upload(s3, state.folder / "base-model", mirror, uri=layout.base_model(config))
 
 
 def addresses(servers: Servers) -> dict[str, str]:

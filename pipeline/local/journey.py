@@ -21,6 +21,8 @@ from pipeline.inspection import live, prompts_cut
 from pipeline.local import environment
 from pipeline.local.environment import Options
 from pipeline.local.host.state import State
+from pipeline.local.notifications.bulletin import Bulletin
+from pipeline.local.notifications.notice import Notice
 from pipeline.local.prepared_command import PreparedCommand
 from pipeline.local.setup.workspace import Seeded
 from pipeline.local.started import Started
@@ -39,6 +41,7 @@ class Journey:
     max_eval_examples: int = -1  # of each evaluation; -1: all
     answer: dict[str, str] = field(default_factory=dict)
     warning: str = ""  # of prompts that are cut
+    notices: list[Notice] = field(default_factory=list)  # that arrived meanwhile
 
     @contextmanager
     def timed(self, part: str) -> Iterator[None]:
@@ -69,8 +72,12 @@ def travel(
             _name_corpus(announce, environment.fill(running, options))
             journey.deployed = commands.deploy.document("upsert")
             environment.complete(running)
+        bulletin = Bulletin(running, brief=True)
         with journey.timed("execution"):
-            journey.outcome = _execute(running, overrides, commands.starting_query(show))
+            watching = bulletin.along(commands.starting_query(show))
+            journey.outcome = _execute(running, overrides, watching)
+        bulletin.show(ended=journey.outcome.arn)
+        journey.notices = bulletin.shown
         journey.counts = _counts(running, journey.outcome)
         journey.warning = prompts_cut.warning(
             running.config, lambda: running.scientist_client("s3"), journey.outcome

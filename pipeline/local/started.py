@@ -7,6 +7,7 @@ from typing import Any
 from pipeline import rights
 from pipeline.configuration import config as configuration
 from pipeline.configuration.config import Config
+from pipeline.errors import PipelineError
 from pipeline.local.host.servers import Servers
 from pipeline.local.host.state import State
 from pipeline.local.setup import aws_account
@@ -97,3 +98,17 @@ class Started:
         sts = self._client("sts", self.as_role(name))
         token = federation.access_token(self.config.databricks.host, client_id, sts)
         return {"DATABRICKS_AUTH_TYPE": "pat", "DATABRICKS_TOKEN": token}
+
+
+def found(state: State) -> Started:
+    """Return the environment that runs.
+
+    Raises:
+        PipelineError: none runs in this folder.
+    """
+    record = state.load()
+    if not record.running:
+        raise PipelineError(
+            f"no environment runs in {state.folder}\n  do        {state.typed('up')}"
+        )
+    return Started(state, Servers(state, record), fresh=False)

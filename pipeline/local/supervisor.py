@@ -5,8 +5,9 @@ ECS, systemd or Lambda do this in an account. When the worker ends, it is starte
 4, … 60 s with a new session of its role, so an environment that is kept over night still works:
 sessions last 12 h. A worker that was stopped (0) or misused (2) is not started again.
 
-The first worker has the session that this process was given, so a start of the environment does not
-wait for boto3. SIGTERM and SIGINT end the worker, and then this process.
+The worker's log is copied to CloudWatch, as Lambda writes it (`worker_log.py`). The first worker
+has the session that this process was given, so a start of the environment does not wait for boto3.
+SIGTERM and SIGINT end the worker, and then this process.
 """
 
 import argparse
@@ -26,6 +27,7 @@ _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 1.0, 60.0
 _STEADY_SECONDS = 60.0  # a worker that lived so long starts the pauses again
 _FINAL = (0, 2)  # stopped · usage
 _POLL_SECONDS = 0.5
+_LAST_LINES_SECONDS = 5.0  # of the worker's log, at the end
 
 Lend = Callable[[], Mapping[str, str]]  # the variables of a new session; raises PipelineError
 
@@ -84,8 +86,27 @@ def main(argv: Sequence[str]) -> int:
     def lend() -> Mapping[str, str]:
         return lent(arguments.state, arguments.endpoint)
 
+    log = _followed(arguments.state, lend, stop)
     command = [word for word in arguments.command if word != "--"]
-    return Supervisor(command, lend, stop, steady=_STEADY_SECONDS).run()
+    try:
+        return Supervisor(command, lend, stop, steady=_STEADY_SECONDS).run()
+    finally:
+        stop.set()
+        log.join(_LAST_LINES_SECONDS)
+
+
+def _followed(state: Path, lend: Lend, stop: threading.Event) -> threading.Thread:
+    """Start the thread that copies the worker's log to CloudWatch, first with our own session."""
+    from pipeline.local.host.state import State
+    from pipeline.local.worker_log import WorkerLog
+
+    sessions = iter([dict(os.environ)])
+    log = WorkerLog(
+        State(state).log("register"), lambda: next(sessions, None) or os.environ | dict(lend())
+    )
+    thread = threading.Thread(target=log.follow, args=(stop,), daemon=True)
+    thread.start()
+    return thread
 
 
 def lent(state: Path, endpoint: str) -> Mapping[str, str]:

@@ -23,7 +23,7 @@ from pipeline.configuration import config
 from pipeline.configuration.combinations import REJECTED
 from pipeline.configuration.config import Config
 from pipeline.configuration.fields import LOCAL
-from pipeline.errors import UsageError
+from pipeline.errors import UsageError, did_you_mean
 from pipeline.execution import ran_with, reuse, start
 from pipeline.inspection import documents
 
@@ -47,6 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     origin = reuse.origin_in(values, arn)
     prepared = documents.prepared(configured, account.client("s3", configured), origin)
     reasons = prepared["counts"]["rejected_by_reason"] if prepared else None
+    if reasons is not None and given.reason and given.reason not in reasons:
+        raise UsageError(_no_such_reason(given.reason, reasons))
     if reasons is not None and not given.json:
         output(_counted(reasons))
     code, text = command.answer(
@@ -84,6 +86,10 @@ def _words(
     # One word for each, so that a value that begins with a dash stays a value.
     words = [f"{name}={value}" for name, value in settings.items() if value]
     return [*words, "--detail"] if given.detail else words
+
+
+def _no_such_reason(given: str, reasons: Mapping[str, int]) -> str:
+    return f"no row was rejected for {given!r}{did_you_mean(given, sorted(reasons))}"
 
 
 def _counted(reasons: Mapping[str, int]) -> str:
@@ -142,8 +148,9 @@ def _parser() -> ArgumentParser:
         "--as",
         dest="role",
         choices=_ROLES,
-        default=_ROLES[0],
-        help="whose Databricks secret is read (default: scientist)",
+        default=command.shell_role(_ROLES),
+        help="whose Databricks secret is read (default: scientist, "
+        "or the role of a shell of the embedded environment)",
     )
     made.add_argument("--json", action="store_true", help="print one JSON document")
     return made

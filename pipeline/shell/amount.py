@@ -63,7 +63,7 @@ class _Line:
     ) -> None:
         self._doing, self._total, self._unit = work
         self._stream, self._clock = stream, clock
-        self._terminal = stream.isatty()
+        self._columns = command.columns(stream)
         self._began = clock()
         self._next = self._began + SILENT_SECONDS
         self._done, self._width = 0, 0
@@ -75,12 +75,12 @@ class _Line:
             self._done += number
             now = self._clock()
             if now >= self._next:
-                self._next = now + (_TERMINAL_SECONDS if self._terminal else LINE_SECONDS)
+                self._next = now + (_TERMINAL_SECONDS if self._columns else LINE_SECONDS)
                 self._write(self._text(now - self._began))
 
     def end(self) -> None:
         """Leave the terminal's last line whole."""
-        if self._terminal and self._width:
+        if self._columns and self._width:
             self._write(self._text(self._clock() - self._began))
             self._stream.write("\n")
             self._stream.flush()
@@ -97,7 +97,8 @@ class _Line:
         return " · ".join(parts)
 
     def _write(self, text: str) -> None:
-        if self._terminal:
+        if self._columns:
+            text = text[: self._columns - 1]  # a second line would not be written over
             self._stream.write(f"\r{text.ljust(self._width)}")
             self._width = len(text)
         else:

@@ -3,6 +3,7 @@
     parse(["--evidence-uri", "s3://…/executions", …, "--model", "edgar.models.analyst@3"])
 
 Standard library only: a refusal must not wait for a heavier import. One error names all faults.
+A report that has no folder is one, since a deep audit may take hours before it is written.
 """
 
 import argparse
@@ -94,6 +95,9 @@ def parse(argv: Sequence[str]) -> Arguments:
             faults.append("--all: not with --model")
     if given.quick and given.deep:
         faults.append("--quick: not with --deep")
+    report = Path(given.report) if given.report else None
+    if report and (report.is_dir() or not report.parent.is_dir()):
+        faults.append(f"--report: a file in a folder that exists was expected, got '{report}'")
     faults += [f"{argument[:60]}: unknown" for argument in unknown]
     if faults:
         raise UsageError(
@@ -108,7 +112,7 @@ def parse(argv: Sequence[str]) -> Arguments:
         deep=given.deep,
         json=given.json,
         quiet=given.quiet,
-        report=Path(given.report) if given.report else None,
+        report=report,
     )
 
 

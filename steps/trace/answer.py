@@ -11,6 +11,7 @@ from typing import Any
 
 from steps.trace.aliases import ByVersion, Holders, by_version
 from steps.trace.history import Edge, History, split, table
+from steps.trace.people.of_versions import people_of
 
 SCHEMA = "governed-finetune/trace-answer/1"
 
@@ -56,6 +57,7 @@ class Answer:
     edges: tuple[Edge, ...]
     details: Mapping[str, dict[str, str]]
     versions: tuple[dict[str, Any], ...]
+    people: tuple[dict[str, Any], ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     unreadable: tuple[tuple[str, str], ...] = ()
@@ -86,6 +88,7 @@ def composed(history: History, starts: set[str], question: Question, aliases: Al
         edges=tuple(sorted([*edges, *shown], key=lambda edge: (edge.source, edge.target))),
         details={node: details_of(history, node) for node in sorted(starts | up | down)},
         versions=tuple(_versions(history, starts | up | down, aliases)),
+        people=tuple(people_of(history, starts | up | down)),
     )
 
 
@@ -115,6 +118,7 @@ def document(answer: Answer) -> dict[str, Any]:
             for edge in answer.edges
         ],
         "model_versions": [dict(version) for version in answer.versions],
+        "people": [dict(act) for act in answer.people],
         **answer.extra,
         "notes": list(answer.notes),
         "unreadable": [{"uri": uri, "reason": reason} for uri, reason in answer.unreadable],

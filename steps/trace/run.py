@@ -18,7 +18,7 @@ from steps.trace.history import History, split
 from steps.trace.index import filings
 from steps.trace.index.files import Index, IndexFolder
 from steps.trace.index.rows import Row
-from steps.trace.principal import acts_of
+from steps.trace.people.principal import acts_of
 from steps.trace.questions import of_execution, of_model, of_table
 
 

@@ -46,6 +46,7 @@ def show(answer: Answer, to: TextIO = sys.stdout) -> None:
         rows = [_node(answer, node) for node in in_order(nodes)]
         _table(console, title, ["kind", "name", "version", "by", "details"], rows)
     _versions(console, answer.versions)
+    _people(console, answer.people)
     for note in answer.notes:
         console.print(Text(f"note: {plain(note)}", style="yellow"))
     for uri, reason in answer.unreadable:
@@ -156,6 +157,22 @@ def _versions(console: Console, versions: Sequence[dict[str, Any]]) -> None:
         "registered",
     ]
     _table(console, "model versions", head, rows)
+
+
+def _people(console: Console, people: Sequence[dict[str, Any]]) -> None:
+    rows = [
+        [each["at"], each["who"] or "not recorded", did(each), each["reason"] or ""]
+        for each in people
+    ]
+    _table(console, "who started and who allowed", ["when", "who", "what", "why"], rows)
+
+
+def did(act: dict[str, Any]) -> str:
+    """Return what a person did, in words."""
+    version = f"{act['model']} version {act['version']}"
+    if act["verb"] == "started":
+        return f"started the execution of {version}"
+    return f"{act['verb']} {version} as {act['alias']}, as a member of {act['group']}"
 
 
 def _now(each: dict[str, Any]) -> str:

@@ -30,6 +30,17 @@ def test_all_four_steps_succeed_and_the_loss_falls(result: dict[str, Any]) -> No
     assert outcome["model_version"] == "1"
 
 
+def test_the_registration_is_a_notification_that_run_and_status_show(
+    first_run: FirstRun, environment: Environment, result: dict[str, Any]
+) -> None:
+    outcome = result["outcome"]
+    (notice,) = result["notices"]
+    assert (notice["kind"], notice["execution"]) == ("Registered", outcome["arn"])
+    assert f"\nnotice      Registered: {outcome['model_uri']}, by" in first_run[1].stderr
+    status = local(environment.state, "status", "--json")
+    assert notice in json.loads(status.stdout)["notices"]
+
+
 def test_every_filing_is_kept_or_rejected_with_a_reason(result: dict[str, Any]) -> None:
     counts = result["counts"]
     assert counts["filings_read"] == 24 == counts["filings_kept"] + counts["filings_rejected"]

@@ -215,8 +215,8 @@ def revoke_tokens(environment: Environment, principal: str) -> None:
 
 
 def messages(environment: Environment, group: str) -> str:
-    """The log of a group, as a data scientist reads it."""
-    logs = environment.client("logs")
+    """The log of a group, as an administrator reads it."""
+    logs = environment.client("logs", environment.root)
     pages = logs.get_paginator("filter_log_events").paginate(logGroupName=group)
     return "\n".join(event["message"] for page in pages for event in page["events"])
 

@@ -5,14 +5,18 @@ Each row is refused before a server starts or a call is made, so the command run
 """
 
 import gzip
+import os
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 from pipeline import command, run
 from pipeline.compare import __main__ as compare
 from pipeline.local import __main__ as local
+from pipeline.local.host import processes
+from pipeline.local.host.state import Record, State
 from pipeline.logs import __main__ as logs
 from pipeline.report import __main__ as report
 from pipeline.runs import __main__ as runs
@@ -146,6 +150,39 @@ def test_a_broken_record_is_one_message(
     (tmp_path / "environment.json").write_text(content)
     code, error = ended(capsys, local.main, "status", "--state", str(tmp_path))
     assert (code, "is not the record of an environment" in error) == (1, True), error
+
+
+def test_a_state_that_is_a_file_is_refused(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "state"
+    file.write_text("")
+    for verb in ("run", "up", "down", "env", "status"):
+        for given in (file, file / "below"):
+            code, error = ended(capsys, local.main, verb, "--state", str(given))
+            assert (code, f"{file} is not a folder" in error) == (2, True), error
+
+
+def test_an_empty_state_does_not_mean_the_default_one(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PIPELINE_LOCAL_STATE", str(tmp_path))
+    for verb in ("run", "down"):
+        code, error = ended(capsys, local.main, verb, "--state", "")
+        assert (code, "--state is empty" in error) == (2, True), error
+
+
+def test_the_status_of_a_start_that_has_not_ended_has_a_note(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    here = processes.Process("aws", os.getpid(), psutil.Process().create_time())
+    State(tmp_path).save(Record(ports={"aws": 1}, processes=(here,)))
+    code = local.main(["status", "--state", str(tmp_path)])
+    printed = capsys.readouterr()
+    assert code == 1
+    assert "aws        running" in printed.out
+    assert "not whole: `up` has not ended, or was killed" in printed.err
+    assert f"up --state {tmp_path}" in printed.err
 
 
 def test_there_are_at_least_forty() -> None:

@@ -76,3 +76,19 @@ def test_a_shell_with_another_role_gets_the_way_to_the_right_one(
     command.require_role("local", role)
     monkeypatch.delenv(command.ROLE)
     command.require_role("local", role)
+
+
+def test_a_reason_that_no_row_has_is_refused_with_the_nearest_one(
+    monkeypatch: pytest.MonkeyPatch, configured: config.Config
+) -> None:
+    monkeypatch.setattr(rejected.config, "load", lambda _: configured)
+    reasons = {"near_duplicate": 3, "other_section": 1}
+    monkeypatch.setattr(rejected.account, "sagemaker", lambda _: None)
+    monkeypatch.setattr(rejected.account, "client", lambda *_: None)
+    monkeypatch.setattr(rejected.start, "named", lambda *_: "arn/4x7k2m9p1q0z")
+    monkeypatch.setattr(rejected.ran_with, "read", lambda *_: SimpleNamespace(values=VALUES))
+    monkeypatch.setattr(rejected.reuse, "origin_in", lambda *_: "4x7k2m9p1q0z")
+    prepared = {"counts": {"rejected_by_reason": reasons}}
+    monkeypatch.setattr(rejected.documents, "prepared", lambda *_: prepared)
+    with pytest.raises(UsageError, match="did you mean 'near_duplicate'"):
+        rejected.main(["--env", "local", "4x7k2m9p1q0z", "--reason", "near_duplicates"])

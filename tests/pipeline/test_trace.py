@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from pipeline import trace
+from pipeline.command import ROLE
 from pipeline.configuration import config
+from pipeline.rejected import __main__ as rejected
 from steps.trace import arguments
 from tests.support.folders import write
 from tests.support.histories import Size, made
@@ -27,6 +29,22 @@ def test_the_settings_are_parsed_by_the_step(role: str) -> None:
     assert found.region == configured.aws.region
     assert found.databricks_host == configured.databricks.host
     assert found.databricks_secret_id == f"governed-finetune-dev/databricks/{role}"
+
+
+@pytest.mark.parametrize(
+    ("held", "role"),
+    [(None, "scientist"), ("scientist", "scientist"), ("auditor", "auditor"), ("ci", "scientist")],
+)
+def test_a_shell_of_the_embedded_environment_reads_with_its_own_secret(
+    held: str | None, role: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(ROLE, raising=False)
+    if held:
+        monkeypatch.setenv(ROLE, held)
+    for module in (trace, rejected):
+        words = ["4x7k2m9p1q0z"] if module is rejected else []
+        assert module._parser().parse_args(words).role == role
+        assert module._parser().parse_args([*words, "--as", "auditor"]).role == "auditor"
 
 
 def command(*words: str, cache: Path) -> subprocess.CompletedProcess[str]:

@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.message import Message
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from steps.governance.unity_catalog.retrying import is_read
 from tests.steps import own_answers
+from tests.support.http_server import Handler
 
 
 @dataclass(frozen=True)
@@ -110,12 +111,10 @@ def _instead(fault: Fault, call: str) -> tuple[int, dict[str, str], bytes]:
     return own or (fault.status, fault.headers, fault.content)
 
 
-def _handler(proxy: Proxy, target: SplitResult) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
+def _handler(proxy: Proxy, target: SplitResult) -> type[Handler]:
+    class Passing(Handler):
         def _pass_on(self) -> None:
-            body = self.rfile.read(int(self.headers.get("content-length", 0)))
+            body = self.body()
             path = self.headers.get("X-Amz-Target") or self.path.partition("?")[0]
             fault = proxy.note(f"{self.command} {path}")
             if fault is not None and not fault.after:
@@ -146,10 +145,7 @@ def _handler(proxy: Proxy, target: SplitResult) -> type[BaseHTTPRequestHandler]:
                 self.wfile.write(content)
             self.close_connection = length != str(len(content))
 
-        def log_message(self, *_: Any) -> None:
-            """Quiet."""
-
-    return Handler
+    return Passing
 
 
 def _kept(headers: Iterable[tuple[str, str]]) -> dict[str, str]:

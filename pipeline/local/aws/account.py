@@ -186,10 +186,21 @@ class Account:
         """
         self.check_allowed(caller, "iam:PassRole", role_arn, {"iam:PassedToService": service})
 
+    def check_session(self, session: RoleSession, action: str, resource: str) -> None:
+        """Check an action that a service does with a job's or an execution's role.
+
+        Raises:
+            Denied: IAM does not allow it; the message names role, action and resource.
+        """
+        from ministack.services import sts
+
+        arn = str(sts._sessions[session.access_key_id]["Arn"])
+        self.check_allowed(Caller(session.access_key_id, arn), action, resource)
+
     def check_allowed(
         self, caller: Caller, action: str, resource: str, context: dict[str, Any] | None = None
     ) -> None:
-        """Check another IAM action of the request that is being served.
+        """Check another IAM action of a caller, in the request that is being served or outside.
 
         Raises:
             Denied: IAM does not allow it.

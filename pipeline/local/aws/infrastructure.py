@@ -33,6 +33,7 @@ LOCAL_PARAMETERS = {
     # the worker is a process of this machine, and root lends every role
     **{f"{who}PrincipalArn": f"arn:aws:iam::{ACCOUNT_ID}:root" for who in _WHO},
     "WorkerKind": "elsewhere",
+    "RegisterWaitsSeconds": "120",  # as `status` (pipeline/execution/attention.py)
     "DataEvents": "false",  # the embedded CloudTrail keeps a trail, and writes nothing to it
     "EvidenceLockDays": "1",  # so that a state folder's evidence can be removed soon
     "RequireTls": "false",  # the loopback speaks plain HTTP

@@ -24,6 +24,7 @@ from pipeline.local.aws.emr_serverless import job_runs
 from pipeline.local.aws.emr_serverless.job_runs import EmrServerless
 from pipeline.local.aws.errors import NotServed, ServiceError
 from pipeline.local.aws.network import served
+from pipeline.local.aws.objects import absent
 from pipeline.local.aws.pipelines.callbacks import Callbacks
 from pipeline.local.aws.pipelines.executions import Executions
 from pipeline.local.aws.pipelines.pipelines import Pipelines
@@ -107,8 +108,9 @@ def install(account: Account) -> Services:
     _bind_root_to_bucket_policies()
     _complete_condition_keys(account.id)
     if (recorded := calls.wanted()) is not None:
-        iam_evaluator.enforce = recorded.around(iam_evaluator.enforce, iam_evaluator.caller_arn)
+        iam_evaluator.enforce = recorded.around(iam_evaluator.enforce, calls.arn_of)
     served.complete()
+    absent.complete()
     web_identity.serve(account)
     cloudformation.load_late(services.emr)
     return services

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.local.aws.pipelines import queue_age
 from pipeline.local.aws.saving import Saves
 
 ACCOUNT_ID = "000000000000"
@@ -156,9 +157,11 @@ async def _serve(options: Options, services: Any) -> list[str]:
     gateway = Gateway(Saves(options.folder))
     announced = asyncio.create_task(_announce(options))
     saved = asyncio.create_task(gateway.checkpoint())
+    measured = asyncio.create_task(queue_age.measured())
     await hypercorn_serve(gateway, config, shutdown_trigger=closed)
     announced.cancel()
     saved.cancel()
+    measured.cancel()
     services.account.store.close()
     return gateway.last_save()
 

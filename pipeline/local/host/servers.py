@@ -53,13 +53,22 @@ class Servers:
         self._start("tracking", argv, quiet)
 
     def workspace(
-        self, *, storage_bucket: str, external_id: str, identity: Mapping[str, str]
+        self,
+        *,
+        storage_bucket: str,
+        external_id: str,
+        identity: Mapping[str, str],
+        options: Sequence[str] = (),
     ) -> None:
-        """Start the Databricks workspace with the AWS identity that assumes the storage role."""
+        """Start the Databricks workspace with the AWS identity that assumes the storage role.
+
+        `options` are others of `pipeline.local.workspace`.
+        """
         argv = [
             *("-m", "pipeline.local.workspace", *self._placed("workspace")),
             *("--storage-bucket", storage_bucket, "--external-id", external_id),
             *("--tracking-url", self.url("tracking"), "--aws-endpoint", self.url("aws")),
+            *options,
         ]
         process = self._start("workspace", argv, identity)
         self._await(process, "/.well-known/databricks-config")

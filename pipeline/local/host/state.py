@@ -145,8 +145,23 @@ class State:
 
 
 def chosen(given: str | None) -> State:
-    """Return the state that `--state`, else the shell's variable, else the default names."""
-    return State(Path(given or os.environ.get(VARIABLE) or _DEFAULT))
+    """Return the state that `--state`, else the shell's variable, else the default names.
+
+    Raises:
+        UsageError: it is not a folder, or `--state` is empty, as an unset variable leaves it.
+    """
+    if given == "":
+        message = "--state is empty\n  do        name a folder, or leave --state out"
+        raise UsageError(message)
+    state = State(Path(given or os.environ.get(VARIABLE) or _DEFAULT))
+    nearest = next(each for each in (state.folder, *state.folder.parents) if each.exists())
+    if not nearest.is_dir():
+        message = (
+            f"{nearest} is not a folder, so {state.folder} cannot hold an environment\n"
+            "  do        name a folder with --state; it is made if it is not there"
+        )
+        raise UsageError(message)
+    return state
 
 
 def _unreadable(file: Path, why: str) -> PipelineError:

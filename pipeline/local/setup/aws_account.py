@@ -41,9 +41,10 @@ class Root:
     def __init__(self, session: boto3.Session, endpoint: str) -> None:
         self._session, self._endpoint = session, endpoint
 
-    def client(self, service: str) -> Any:
-        """Return a boto3 client of the stand-in."""
-        return self._session.client(service, endpoint_url=self._endpoint)
+    def client(self, service: str, *, role: str = "") -> Any:
+        """Return a boto3 client of the stand-in; with one of the stack's roles if it is named."""
+        keys = infrastructure.assume_role(self.client("sts"), role) if role else {}
+        return self._session.client(service, endpoint_url=self._endpoint, **keys)
 
     def deploy(self, parameters: Mapping[str, str]) -> dict[str, str]:
         """Create or update the infrastructure from its templates; return its outputs.

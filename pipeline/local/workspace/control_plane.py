@@ -17,6 +17,11 @@ from pipeline.local.workspace.settings import Settings
 
 MINIMUM_SESSION_SECONDS = 900  # source: AWS STS AssumeRole, DurationSeconds
 _RENEW_BEFORE_SECONDS = 120
+# Databricks' words [unverified: from reports of users]; STS's own follow here
+_NOT_ITSELF = (
+    "The IAM role for this storage credential was found to be non self-assuming. Please check "
+    "your role's trust and IAM policies to ensure that your IAM role can assume itself: "
+)
 
 Credentials = dict[str, Any]
 
@@ -28,7 +33,7 @@ class ControlPlane:
         self._settings = settings
         self._lock = threading.Lock()
         self._sts: Any = None
-        self._storage: dict[str, tuple[float, Any]] = {}
+        self._kept: dict[tuple[str, str], tuple[float, Any]] = {}
 
     def identity(self) -> str:
         """Return the ARN that a storage role has to trust."""
@@ -37,34 +42,64 @@ class ControlPlane:
     def assume(
         self, role_arn: str, external_id: str, *, seconds: int, policy: Any = None
     ) -> Credentials:
-        """Return temporary credentials of a storage role, narrowed by a session policy.
+        """Return temporary credentials of a storage role.
+
+        With a session policy they are narrowed: the role assumes itself for that, which is why
+        Databricks demands a role that may [unverified: that it narrows so].
 
         Raises:
-            PermissionDenied: the control plane may not assume the role.
+            PermissionDenied: the control plane may not assume the role, or the role not itself.
             Unavailable: STS does not answer.
         """
-        narrowed = {"Policy": json.dumps(policy)} if policy else {}
-        answer = self._call_sts(
-            "assume_role",
-            RoleArn=role_arn,
-            RoleSessionName="unity-catalog",
-            ExternalId=external_id,
-            DurationSeconds=max(seconds, MINIMUM_SESSION_SECONDS),
-            **narrowed,
-        )
+        asked = {
+            "RoleArn": role_arn,
+            "RoleSessionName": "unity-catalog",
+            "ExternalId": external_id,
+            "DurationSeconds": max(seconds, MINIMUM_SESSION_SECONDS),
+        }
+        if policy is None:
+            answer = self._call_sts("assume_role", **asked)
+        else:
+            answer = self._by_itself(role_arn, external_id, asked | {"Policy": json.dumps(policy)})
         credentials: Credentials = answer["Credentials"]
         return credentials
 
+    def require_self_assuming(self, role_arn: str, external_id: str) -> None:
+        """Check that the role may assume itself, as Databricks does for a new credential.
+
+        Raises:
+            PermissionDenied: it may not, or the control plane may not assume it.
+            Unavailable: STS does not answer.
+        """
+        asked = {"RoleArn": role_arn, "RoleSessionName": "unity-catalog", "ExternalId": external_id}
+        self._by_itself(role_arn, external_id, asked)
+
     def storage(self, role_arn: str, external_id: str) -> Any:
         """Return an S3 client with the storage role's rights, for the workspace's own files."""
+        return self._own("s3", role_arn, external_id)
+
+    def _by_itself(self, role_arn: str, external_id: str, asked: dict[str, Any]) -> Any:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        own = self._own("sts", role_arn, external_id)
+        try:
+            return own.assume_role(**asked)
+        except ClientError as error:
+            raise PermissionDenied(_NOT_ITSELF + error.response["Error"]["Message"]) from None
+        except BotoCoreError as error:
+            raise self._lost(error) from None
+
+    def _own(self, service: str, role_arn: str, external_id: str) -> Any:
+        """Return a client with the role's whole session, which is kept until it ends soon."""
+        key = (service, role_arn)
         with self._lock:
-            expires, client = self._storage.get(role_arn, (0.0, None))
+            expires, client = self._kept.get(key, (0.0, None))
         if expires - time.time() > _RENEW_BEFORE_SECONDS:
             return client
         credentials = self.assume(role_arn, external_id, seconds=3600)
-        client = self._client("s3", credentials)
+        client = self._client(service, credentials)
         with self._lock:
-            self._storage[role_arn] = (credentials["Expiration"].timestamp(), client)
+            self._kept[key] = (credentials["Expiration"].timestamp(), client)
         return client
 
     def _call_sts(self, operation: str, **arguments: Any) -> Any:
@@ -81,9 +116,10 @@ class ControlPlane:
                 f"The Unity Catalog control plane may not use {role}: {reason}"
             ) from None
         except BotoCoreError as error:
-            raise Unavailable(
-                f"AWS STS at {self._settings.aws_endpoint}: {type(error).__name__}"
-            ) from None
+            raise self._lost(error) from None
+
+    def _lost(self, error: Exception) -> Unavailable:
+        return Unavailable(f"AWS STS at {self._settings.aws_endpoint}: {type(error).__name__}")
 
     def _client(self, service: str, credentials: Credentials | None = None) -> Any:
         import boto3  # The import takes 0.6 s, so it happens at the first vending.

@@ -8,6 +8,7 @@
 What ends within three seconds writes nothing. No colours are used.
 """
 
+import os
 import sys
 import threading
 import time
@@ -19,6 +20,7 @@ from typing import IO
 SILENT_SECONDS = 3.0
 LINE_SECONDS = 10.0  # between two lines of a log, a file or a pipe
 _TERMINAL_SECONDS = 0.5  # between two writings of a terminal's one line
+_USUAL_COLUMNS = 80  # of a terminal that does not state its width
 Clock = Callable[[], float]
 
 
@@ -110,15 +112,27 @@ class _Line:
 
     def __init__(self, stream: IO[str]) -> None:
         self._stream, self._width = stream, 0
-        self.changes = stream.isatty()
+        self._columns = _columns(stream)
+        self.changes = self._columns > 0
 
     def write(self, text: str) -> None:
         if self.changes:
+            text = text[: self._columns - 1]  # a second line would not be written over
             self._stream.write(f"\r{text.ljust(self._width)}")
             self._width = len(text)
         else:
             self._stream.write(f"{text}\n")
         self._stream.flush()
+
+
+def _columns(stream: IO[str]) -> int:
+    """Return a terminal's width; 0 for a file, a pipe, and a terminal that cannot move back."""
+    if not stream.isatty() or os.environ.get("TERM") == "dumb":
+        return 0
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or _USUAL_COLUMNS
+    except OSError:  # it has no number, or no size
+        return _USUAL_COLUMNS
 
 
 def _duration(seconds: float) -> str:

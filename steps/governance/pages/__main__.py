@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from steps.governance.errors import GovernanceError, UsageError
+from steps.governance.errors import GovernanceError
 from steps.governance.pages import written
 from steps.governance.pages.document import Page
 from steps.governance.pages.render import html
@@ -32,7 +32,7 @@ def _read(text: str) -> Page:
     try:
         return Page.model_validate_json(text)
     except ValidationError as error:
-        raise UsageError("the document is not a page's", got=str(error)) from None
+        raise GovernanceError("the document is not a page's", got=str(error)) from None
 
 
 if __name__ == "__main__":

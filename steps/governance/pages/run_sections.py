@@ -28,6 +28,8 @@ Document = Mapping[str, Any]
 _HISTOGRAM = "histogram_before_cut"
 _MOST_CUT = 0.2  # of the training examples, before the page advises a longer sequence
 _LENGTHS = (512, 1024, 2048, 4096, 8192)  # SequenceLength, tokens
+# The form of Train's report that these sections read; the report names it (steps/train/report)
+REPORT_SCHEMA = "governed-finetune/training-report/1"
 _POINTS = 1000  # of a curve: no screen shows more
 
 

@@ -27,6 +27,7 @@ from steps.governance.errors import (
     StorageUnanswered,
 )
 from steps.governance.storage import region as storage_region
+from steps.governance.storage.leases import Lent, Times
 from steps.governance.unity_catalog.retrying import Attempts, Policy, pause_after
 
 log = logging.getLogger(__name__)
@@ -35,6 +36,8 @@ Answer = TypeVar("Answer")
 
 # Renewal starts at most this long before expiry; databricks-sdk uses the same for its tokens.
 _RENEW_AHEAD = timedelta(minutes=20)
+# Of its life: an older credential is renewed before it is lent to a task, which cannot renew it.
+_LENT_AGE = 1 / 4
 
 
 class State(Enum):
@@ -101,6 +104,23 @@ class Access:
                 self._renew()
             return self._credential
 
+    def lend(self) -> Lent:
+        """Return keys for a task, with at least three quarters of their life left.
+
+        It is less where the workspace does not answer now and the old ones are still valid.
+
+        Raises:
+            AccessDenied: the right was withdrawn while the job ran.
+            CredentialsExpired: the old credential expired and no new one was vended.
+        """
+        with self._lock:
+            held = self._credential
+            if self._now() >= held.issued_at + (held.expires_at - held.issued_at) * _LENT_AGE:
+                self._renew()
+            held = self._credential
+        times = Times(held.issued_at.timestamp(), held.expires_at.timestamp())
+        return Lent(self._options(held), times)
+
     def drop(self) -> None:
         """Replace the credential now: the storage refused it before it expired.
 
@@ -138,7 +158,9 @@ class Access:
 
         delta-rs never renews the keys: open the table again.
         """
-        credential = self.credential()
+        return self._options(self.credential())
+
+    def _options(self, credential: Credential) -> dict[str, str]:
         return {
             "AWS_ACCESS_KEY_ID": credential.access_key_id,
             "AWS_SECRET_ACCESS_KEY": credential.secret_access_key,

@@ -8,12 +8,20 @@ only.
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import pyarrow as pa
 
-from steps.prepare.arrow_tasks import bounded, exactly
+from steps.governance.documents.document import FileEntry
+from steps.governance.storage.leases import Lending
+from steps.prepare.arrow_tasks import bounded, exactly, map_in_arrow
+from steps.prepare.delta.staging.leased import Left, begun, until_done
 from steps.prepare.schemas import PARTITION, ROWS_PER_FILE, TableSchema
+from steps.prepare.session import at_most, translated
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 Batches = Iterable[pa.RecordBatch]
 Task = Callable[[Batches], Batches]
@@ -117,15 +125,36 @@ def parquet(table: pa.Table, schema: TableSchema) -> bytes:
     return bytes(sink.getvalue())
 
 
+def read_back(
+    spark: "SparkSession", location: str, keys: Lending, paths: Sequence[str], *, doing: str
+) -> dict[str, FileEntry]:
+    """Return what the storage has of these files, by path, read by as many tasks."""
+    found = dict[str, FileEntry]()
+
+    def run(left: Left) -> Left:
+        wanted = [paths[number] for number in left]
+        numbers = spark.range(0, len(wanted), 1, at_most(len(wanted)))
+        for row in map_in_arrow(numbers, hashing(location, keys, wanted), WRITTEN).collect():
+            found[row["path"]] = FileEntry(**row.asDict())
+        return {number: 0 for number in left if paths[number] not in found}
+
+    with translated(doing):
+        until_done(dict.fromkeys(range(len(paths)), 0), run, (keys,), doing=doing)
+    return found
+
+
 def hashing(location: str, options: Mapping[str, str], paths: Sequence[str]) -> Task:
-    """Return a task that reads files back and reports their real path, size, sha256 and rows."""
+    """Return a task that reads files back and reports their real path, size, sha256 and rows.
+
+    It reports nothing of the files that it does not begin, since the keys are due.
+    """
 
     def read_back(numbers: Batches) -> Batches:
         import pyarrow.parquet as pq
 
         files = file_system(location, options)
         for batch in numbers:
-            for number in batch.column(0).to_pylist():
+            for number in begun(batch.column(0).to_pylist(), options):
                 with files.open_input_file(unquote(paths[number])) as source:
                     digest, size = hashlib.sha256(), 0
                     while block := source.read(_BUFFER_BYTES):

@@ -1,8 +1,8 @@
 """`DeltaStore` by delta-rs: Spark tasks handle Parquet, the driver alone handles the Delta log.
 
 Works on every Spark (Sail, Connect, classic) without a Delta jar, and is the only adapter with
-per-table vended credentials. Those last about an hour and cannot be renewed inside a running task:
-for longer jobs use the connector.
+per-table vended credentials. Those last about an hour and cannot be renewed inside a running task,
+so tasks stop before that and the driver continues with new ones (`staging.leased`).
 """
 
 import os
@@ -17,6 +17,8 @@ from deltalake import DeltaTable
 from steps.governance.documents.document import FileEntry
 from steps.governance.errors import IntegrityError
 from steps.governance.names import execution_id
+from steps.governance.storage.leases import Lending
+from steps.governance.unity_catalog.credentials import Access
 from steps.prepare.arrow_tasks import map_in_arrow
 from steps.prepare.delta import (
     data_files,
@@ -35,7 +37,8 @@ from steps.prepare.delta.readable import (
     require_files,
     require_own_files,
 )
-from steps.prepare.delta.staging import kept
+from steps.prepare.delta.staging import kept, leased
+from steps.prepare.delta.staging.first_pass import Source
 from steps.prepare.delta.staging.interface import Kernel
 from steps.prepare.delta.store import Commit, Content, Place, Rows, Rule, user_metadata
 from steps.prepare.delta.tables import existing, opened, paths, storage
@@ -57,6 +60,7 @@ class DeltaRsStore:
 
     def __init__(self, spark: "SparkSession") -> None:
         self._spark = spark
+        self._lent: dict[Access, Lending] = {}
 
     @property
     def spark(self) -> "SparkSession":
@@ -110,7 +114,7 @@ class DeltaRsStore:
 
     def read(self, place: Place, version: int, columns: Sequence[str]) -> "DataFrame":
         """See `DeltaStore`."""
-        count, task = self._reading(Rows(place, version, columns))
+        count, task, _ = self._reading(Rows(place, version, columns))
         return self._map(count, task, pa.schema([(name, pa.string()) for name in columns]))
 
     def staged(
@@ -118,19 +122,27 @@ class DeltaRsStore:
     ) -> AbstractContextManager[kept.StagedFiles]:
         """See `DeltaStore`: in files of the target's folder."""
         doing = f"read and judge the filings of {rows.place.name}"
-        source = kept.Source(*self._reading(rows), doing)
-        return kept.files(self._spark, source, kernel, target)
+        count, task, again = self._reading(rows)
+        source = Source(count, task, doing, self._keys(rows.place) if again else None)
+        return kept.files(self._spark, source, kernel, target, self._keys(target))
 
-    def _reading(self, rows: Rows) -> tuple[int, data_files.Task]:
-        """Return a task that reads the rows of a number, and how many numbers there are.
+    def _keys(self, place: Place) -> Lending:
+        """Return the place's keys for tasks: the same for all of its frames, so all are renewed."""
+        keys = self._lent.setdefault(place.access, Lending(place.access))
+        keys.renew()
+        return keys
+
+    def _reading(self, rows: Rows) -> tuple[int, data_files.Task, bool]:
+        """Return how many numbers there are, a task that reads the rows of one, and whether it
+        reads them in the same order each time.
 
         Files are grouped by bytes; one task scans the table if the files alone are not the rows.
         """
         place, version, columns = rows.place, rows.version, rows.columns
         table = opened(place, version)
-        options = place.access.storage_options()
+        options = self._keys(place)
         if by_scan(place, table) or set(columns) & set(table.metadata().partition_columns):
-            return 1, raw_rows.scanning(place.location, options, version, columns)
+            return 1, raw_rows.scanning(place.location, options, version, columns), False
         added = pa.table(table.get_add_actions(flatten=True))
         files = list(zip(added["path"].to_pylist(), added["size_bytes"].to_pylist(), strict=True))
         pieces, sizes = raw_rows.pieces(files), [size for _, size in files]
@@ -139,8 +151,9 @@ class DeltaRsStore:
             with storage(f"read the data files of table {place.name}"):
                 streams = tiny_files.gather(place.location, options, files, groups, columns)
             if streams is not None:
-                return len(groups), tiny_files.given(streams)
-        return len(groups), raw_rows.reading(place.location, options, pieces, groups, columns)
+                return len(groups), tiny_files.given(streams), True
+        reading = raw_rows.reading(place.location, options, pieces, groups, columns)
+        return len(groups), reading, True
 
     def files(self, place: Place, version: int) -> list[str]:
         """See `DeltaStore`."""
@@ -186,10 +199,11 @@ class DeltaRsStore:
             content.rows,
             content.schema,
         )
-        task = data_files.writing(place.location, place.access.storage_options(), execution, schema)
-        with translated(f"write the data files of table {place.name}"):
-            rows_of = frame.select(*schema.names)
-            written = map_in_arrow(rows_of, task, data_files.WRITTEN).collect()
+        task = data_files.writing(place.location, self._keys(place), execution, schema)
+        doing = f"write the data files of table {place.name}"
+        with translated(doing):
+            made = map_in_arrow(frame.select(*schema.names), task, data_files.WRITTEN)
+            written = leased.again(made.collect, [*self._lent.values()], doing=doing)
         files = tuple(
             FileEntry(**row.asDict()) for row in sorted(written, key=lambda row: str(row["path"]))
         )
@@ -206,15 +220,11 @@ class DeltaRsStore:
     def _verify(self, place: Place, files: Sequence[FileEntry]) -> None:
         """Read the committed files back; they must equal what the writer reported."""
         paths = [file.path for file in files]
-        with translated(f"read back the data files of table {place.name}"):
-            task = data_files.hashing(place.location, place.access.storage_options(), paths)
-            found = {
-                row["path"]: row
-                for row in self._map(len(paths), task, data_files.WRITTEN).collect()
-            }
+        doing = f"read back the data files of table {place.name}"
+        keys = self._keys(place)
+        found = data_files.read_back(self._spark, place.location, keys, paths, doing=doing)
         for file in files:
-            got = FileEntry(**found[file.path].asDict())
-            if got != file:
+            if (got := found[file.path]) != file:
                 raise IntegrityError(
                     f"a data file of table {place.name} is not what was written: {file.path}",
                     expected=f"{file.size} bytes, sha256 {file.sha256}",

@@ -20,8 +20,11 @@ import pyarrow as pa
 
 from steps.governance.documents.document import FileEntry
 from steps.governance.errors import IntegrityError
+from steps.governance.storage.leases import Lending
 from steps.prepare.arrow_tasks import map_in_arrow
 from steps.prepare.delta.data_files import Batches, Task, file_system
+from steps.prepare.delta.staging import leased
+from steps.prepare.delta.staging.leased import Left, begun
 from steps.prepare.delta.store import Place
 from steps.prepare.session import at_most, translated
 
@@ -97,24 +100,40 @@ def _seen(
     """Return size, sha256 and time of change of each file."""
     if not paths:
         return []
-    tasks = at_most(min(len(paths), max(_FEWEST_TASKS, len(paths) // _FILES_IN_A_TASK)))
-    task = _looking(place.location, place.access.storage_options(), paths, known)
-    with translated(f"hash the data files of table {place.name}"):
-        rows = map_in_arrow(spark.range(0, len(paths), 1, tasks), task, _SCHEMA).collect()
-    found = {row["number"]: (row["size"], row["sha256"], row["changed_ns"]) for row in rows}
+    keys, found = Lending(place.access), dict[int, tuple[int, str, int]]()
+
+    def run(left: Left) -> Left:
+        tasks = at_most(min(len(left), max(_FEWEST_TASKS, len(left) // _FILES_IN_A_TASK)))
+        task = _looking(place.location, keys, paths, known, list(left))
+        rows = map_in_arrow(spark.range(0, len(left), 1, tasks), task, _SCHEMA).collect()
+        for row in rows:
+            found[row["number"]] = row["size"], row["sha256"], row["changed_ns"]
+        return {number: 0 for number in left if number not in found}
+
+    doing = f"hash the data files of table {place.name}"
+    with translated(doing):
+        leased.until_done(dict.fromkeys(range(len(paths)), 0), run, (keys,), doing=doing)
     return [found[number] for number in range(len(paths))]
 
 
 def _looking(
-    location: str, options: Mapping[str, str], paths: Sequence[str], known: Mapping[int, Hashed]
+    location: str,
+    options: Mapping[str, str],
+    paths: Sequence[str],
+    known: Mapping[int, Hashed],
+    wanted: Sequence[int],
 ) -> Task:
-    """Return a task that looks at files by number; one that is as known is not read again."""
+    """Return a task that looks at wanted files by position; one that is as known is not read again.
+
+    It does not begin with a file when the keys are due.
+    """
 
     def look(numbers: Batches) -> Batches:
         files = file_system(location, options)
         for batch in numbers:
             found = []
-            for number in batch.column(0).to_pylist():
+            for position in begun(batch.column(0).to_pylist(), options):
+                number = wanted[position]
                 path, earlier = unquote(paths[number]), known.get(number)
                 info = files.get_file_info(path)
                 if earlier and (info.size, info.mtime_ns) == (earlier.size, earlier.changed_ns):

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from steps.governance.documents.document import FileEntry
 from steps.governance.errors import IntegrityError
 from steps.governance.names import execution_id
-from steps.prepare.arrow_tasks import map_in_arrow
+from steps.governance.storage.leases import Lending
 from steps.prepare.delta import data_files, declarations, row_rules, vector_files
 from steps.prepare.delta.declarations import Declared
 from steps.prepare.delta.readable import (
@@ -236,12 +236,11 @@ class ConnectorStore:
                 row[0] for row in of_execution.select("_metadata.file_path").distinct().collect()
             ]
             paths = sorted(uri[uri.index(f"{PARTITION}={execution}/") :] for uri in uris)
-            task = data_files.hashing(place.location, place.access.storage_options(), paths)
-            numbers = self._spark.range(0, len(paths), 1, max(len(paths), 1))
-            found = map_in_arrow(numbers, task, data_files.WRITTEN).collect()
-        return tuple(
-            sorted((FileEntry(**row.asDict()) for row in found), key=lambda file: file.path)
+        doing = f"read back the data files of table {place.name}"
+        found = data_files.read_back(
+            self._spark, place.location, Lending(place.access), paths, doing=doing
         )
+        return tuple(found[path] for path in paths)
 
 
 def _made_by(entry: dict[str, Any]) -> Any:

@@ -7,7 +7,7 @@ The evidence bucket takes each document once and from the role of Prepare only. 
 cannot prove by itself is compared with the tables (`stored`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -128,9 +128,15 @@ def _require_same_work(arguments: Arguments, found: Prepared, build: Build) -> N
             "so those are not used",
             expected="; ".join(f"{what} {now}" for what, now, _ in differing)[:600],
             got="; ".join(f"{what} {then}" for what, _, then in differing)[:600],
-            do=f"repeat the parameters of that execution (--from {arguments.curated_from}), "
-            f"or {ANEW}",
+            do=_repair(arguments, [what for what, _, _ in differing]),
         )
+
+
+def _repair(arguments: Arguments, differing: Sequence[str]) -> str:
+    """Return what helps: no parameter brings other code or columns back."""
+    if {"code", "columns"} & set(differing):
+        return f"Prepare's code has changed since: {ANEW}"
+    return f"repeat the parameters of that execution (--from {arguments.curated_from}), or {ANEW}"
 
 
 def _work(arguments: Arguments, found: Prepared, build: Build) -> Iterator[_Pair]:

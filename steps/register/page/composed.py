@@ -7,7 +7,6 @@ clock, so a second delivery makes the same bytes.
 """
 
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -25,9 +24,6 @@ from steps.governance.pages.document import (
     TimeLine,
 )
 from steps.register.facts import Facts
-
-# What a report of another form raises in `run_sections`
-_OTHER_FORM = (KeyError, TypeError, AttributeError, ValueError, IndexError)
 
 
 def page(record: Record, facts: Facts, report: Mapping[str, Any] | None) -> Page:
@@ -130,11 +126,8 @@ def _of_run(
         trained=facts.trained.model_dump(mode="json", by_alias=True),
         record=record.model_dump(mode="json", by_alias=True),
     )
-    if report is not None:
-        whole = documents.model_copy(update={"report": dict(report)})
-        with suppress(*_OTHER_FORM):
-            run_sections.sections(whole)
-            return [whole]
+    if report is not None and report.get("schema") == run_sections.REPORT_SCHEMA:
+        return [documents.model_copy(update={"report": dict(report)})]
     text = "Train's report has a form that this worker does not know"
     note = Text(kind="text", text=text, bad=True)
     return [documents, Section(title="What could not be read", blocks=[note])]

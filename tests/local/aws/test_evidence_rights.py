@@ -48,11 +48,18 @@ def signing(key):
 def test_each_key_signs_for_its_own_role_and_the_published_key_verifies(server, role):
     kms, request = server.client("kms", role), signing(KEYS[role])
     signature = kms.sign(**request)["Signature"]
-    for reader in ("register", "approver", "auditor", "ci", "scientist"):
-        der = server.client("kms", reader).get_public_key(KeyId=request["KeyId"])["PublicKey"]
-        public = load_der_public_key(der)
-        assert isinstance(public, ec.EllipticCurvePublicKey)
-        public.verify(signature, b"text", ec.ECDSA(SHA256()))
+    der = kms.get_public_key(KeyId=request["KeyId"])["PublicKey"]
+    public = load_der_public_key(der)
+    assert isinstance(public, ec.EllipticCurvePublicKey)
+    public.verify(signature, b"text", ec.ECDSA(SHA256()))
+
+
+@pytest.mark.parametrize("role", KEYS)
+def test_only_its_signer_needs_a_key_because_conf_pins_the_public_half(server, role):
+    key = signing(KEYS[role])["KeyId"]
+    for other in {*KEYS, "auditor", "ci", "scientist", "reconciler"} - {role}:
+        refused(server.client("kms", other).get_public_key, KeyId=key)
+        refused(server.client("kms", other).describe_key, KeyId=key)
 
 
 @pytest.mark.parametrize("key", KEYS.values())
@@ -107,7 +114,7 @@ def test_evidence_is_locked_for_the_days_of_the_stack(server):
     rule = auditor.get_object_lock_configuration(Bucket=EVIDENCE)["ObjectLockConfiguration"]
     assert rule["ObjectLockEnabled"] == "Enabled"
     assert rule["Rule"]["DefaultRetention"] == {"Mode": "GOVERNANCE", "Days": 1}
-    found = auditor.get_object_retention(Bucket=EVIDENCE, Key=key)["Retention"]
+    found = server.client("s3").get_object_retention(Bucket=EVIDENCE, Key=key)["Retention"]
     assert found["Mode"] == "GOVERNANCE"
     assert found["RetainUntilDate"] > datetime.now(UTC) + timedelta(hours=23)
     version = auditor.list_object_versions(Bucket=EVIDENCE, Prefix=key)["Versions"][0]["VersionId"]
@@ -186,7 +193,7 @@ def test_the_auditor_reads_everything_and_changes_nothing(server):
     version = s3.list_object_versions(Bucket=EVIDENCE, Prefix=key)["Versions"][0]["VersionId"]
     assert s3.get_object(Bucket=EVIDENCE, Key=key, VersionId=version)["Body"].read() == b"{}"
     assert s3.get_bucket_versioning(Bucket=EVIDENCE)["Status"] == "Enabled"
-    assert "OnlyBreakGlassChangesTheRules" in s3.get_bucket_policy(Bucket=EVIDENCE)["Policy"]
+    assert s3.get_object_lock_configuration(Bucket=EVIDENCE)["ObjectLockConfiguration"]
     artifacts = "governed-finetune-local-artifacts-000000000000-us-east-1"
     server.client("s3", "train").put_object(Bucket=artifacts, Key="executions/i/m", Body=b"m")
     assert s3.get_object(Bucket=artifacts, Key="executions/i/m")["VersionId"]
@@ -197,10 +204,14 @@ def test_the_auditor_reads_everything_and_changes_nothing(server):
         Bucket="governed-finetune-local-governed-000000000000-us-east-1",
         Key="raw/filings/a",
     )
-    sagemaker = server.client("sagemaker", "auditor")
-    pipeline = "governed-finetune-local"
+    sagemaker, pipeline = server.client("sagemaker", "auditor"), "governed-finetune-local"
+    arn = server.start_execution()
+    found = sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
+    assert found["PipelineExecutionArn"] == arn
     assert sagemaker.describe_pipeline(PipelineName=pipeline)["PipelineName"] == pipeline
-    sagemaker.list_pipeline_executions(PipelineName=pipeline)
+    refused(sagemaker.list_pipeline_executions, PipelineName=pipeline)
     refused(sagemaker.start_pipeline_execution, PipelineName=pipeline)
     emr = server.client("emr-serverless", "auditor")
-    emr.get_application(applicationId=server.outputs["ApplicationId"])
+    refused(emr.list_job_runs, applicationId=server.outputs["ApplicationId"])
+    server.client("sagemaker", "scientist").stop_pipeline_execution(PipelineExecutionArn=arn)
+    server.finished(arn)

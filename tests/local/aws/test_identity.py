@@ -88,7 +88,8 @@ def role_without_pass_role(server):
         "Principal": {"Service": "sagemaker.amazonaws.com"},
         "Action": "sts:AssumeRole",
     }
-    policy = {"Effect": "Allow", "Action": ["emr-serverless:*", "sagemaker:*"], "Resource": "*"}
+    services = ["emr-serverless:*", "sagemaker:*", "events:*"]
+    policy = {"Effect": "Allow", "Action": services, "Resource": "*"}
     documents = [
         json.dumps({"Version": "2012-10-17", "Statement": item}) for item in (trust, policy)
     ]

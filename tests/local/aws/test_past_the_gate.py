@@ -109,12 +109,16 @@ def test_an_older_version_can_be_started_and_is_named(server):
 
 
 def test_an_update_and_a_retry_change_neither_definition_nor_parameters(server):
-    """Both are allowed. The gate compares with the values that the execution was started with."""
+    """The gate compares with the values that the execution was started with.
+
+    A scientist may retry; the update is an administrator's, and the worker's for the description.
+    """
     sagemaker = server.client("sagemaker", "scientist")
     arn = server.start_execution(Prepare="crash", MaxEvalLoss="0.01")
     assert server.finished(arn) == "Failed"
     before = _started_with(sagemaker, arn)
-    sagemaker.update_pipeline_execution(
+    refused(sagemaker.update_pipeline_execution, PipelineExecutionArn=arn)
+    server.client("sagemaker").update_pipeline_execution(
         PipelineExecutionArn=arn,
         PipelineExecutionDescription="mine",
         ParallelismConfiguration={"MaxParallelExecutionSteps": 1},

@@ -14,6 +14,7 @@ from databricks.sdk.errors import BadRequest, DatabricksError, NotFound, Permiss
 from databricks.sdk.service import catalog as uc
 
 from tests.local.workspace.support.workspace_client import (
+    ACCOUNT,
     BUCKET,
     CATALOG,
     CURATED_LOCATION,
@@ -238,6 +239,28 @@ def test_a_role_that_does_not_trust_the_metastore_is_refused_at_once(
     assert credential.aws_iam_role is not None
     assert credential.aws_iam_role.external_id == EXTERNAL_ID
     assert str(credential.aws_iam_role.unity_catalog_iam_arn).endswith(":user/unity-catalog")
+
+
+def test_a_role_that_may_not_assume_itself_is_no_credential(
+    aws: Aws, admin: WorkspaceClient
+) -> None:
+    trusts = {
+        "Effect": "Allow",
+        "Action": "sts:AssumeRole",
+        "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
+    }
+    name = "governed-not-itself"
+    role = f"arn:aws:iam::{ACCOUNT}:role/{name}"
+    iam = aws.client("iam")
+    iam.create_role(RoleName=name, AssumeRolePolicyDocument=policy(trusts))
+    right = policy({"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": role})
+    iam.put_user_policy(UserName="unity-catalog", PolicyName="also", PolicyDocument=right)
+    request = uc.AwsIamRoleRequest(role_arn=role)
+    fault = r"non self-assuming.*not authorized to perform: sts:AssumeRole"
+    with pytest.raises(PermissionDenied, match=fault):
+        admin.storage_credentials.create(name, aws_iam_role=request)
+    iam.put_role_policy(RoleName=name, PolicyName="itself", PolicyDocument=right)
+    assert admin.storage_credentials.create(name, aws_iam_role=request).name == name
 
 
 def test_locations_do_not_overlap(admin: WorkspaceClient) -> None:

@@ -35,11 +35,14 @@ def test_the_row_has_step_loss_rate_and_remaining_time(configured: config.Config
     show(Progress("arn", "Executing", (waiting, TRAIN)))
     logs.streams["job-1/algo-1"].append((2, LINE.format(step=2)))
     show(Progress("arn", "Executing", (waiting, TRAIN)))
+    logs.streams["job-1/algo-1"].append((3, LINE.format(step=3).replace("=65", "=0")))
+    show(Progress("arn", "Executing", (waiting, TRAIN)))
     ended = replace(TRAIN, status="Succeeded", ended=datetime.now(UTC), metrics={"eval:loss": 2})
     show(Progress("arn", "Succeeded", (ended,)))
     assert seen[1:] == [
         "step 1 · train loss 3.2000 · 1,800 tokens/s · 1 min 05 s left",
         "step 2 · train loss 3.2000 · 1,800 tokens/s · 1 min 05 s left",
+        "step 3 · train loss 3.2000 · 1,800 tokens/s · trained; samples and files follow",
         "eval loss 2.0000",
     ]
     assert len(made) == 1

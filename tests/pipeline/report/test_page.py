@@ -9,6 +9,7 @@ import pytest
 
 from pipeline import command
 from pipeline.configuration import config
+from pipeline.errors import Refused, UsageError
 from pipeline.inspection import pages, training_log
 from pipeline.inspection.documents import Documents
 from pipeline.inspection.training_log import Curve
@@ -147,9 +148,14 @@ def test_what_is_not_an_audit_is_refused_before_anything_is_read(
     assert f"--audit {path}" in capsys.readouterr().err
 
 
-def test_a_document_that_is_not_a_page_is_refused(tmp_path: Path) -> None:
-    from pipeline.errors import Refused
+def test_a_page_that_cannot_be_written_is_the_fault_of_who_named_it(tmp_path: Path) -> None:
+    page = {"title": "x", "tone": "good", "lead": [], "sections": []}
+    for path in (tmp_path, tmp_path / "absent" / "page.html"):
+        with pytest.raises(UsageError, match="the page cannot be written to"):
+            pages.write(path, page)
 
+
+def test_a_document_that_is_not_a_page_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="not a page's"):
         pages.write(tmp_path / "p.html", json.loads('{"title": 1}'))
 

@@ -1,5 +1,6 @@
 """The installed command: it completes words, runs every command, and is quiet when asked to be."""
 
+import io
 import os
 import shutil
 import subprocess
@@ -105,15 +106,15 @@ def test_quiet_leaves_results_and_errors(capsys: pytest.CaptureFixture[str]) -> 
 def test_a_diff_has_colours_on_a_terminal_only_and_not_with_no_color(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    class Terminal:
+    class Terminal(io.StringIO):
         def isatty(self) -> bool:
             return True
 
     monkeypatch.delenv("NO_COLOR", raising=False)
-    assert command.coloured(Terminal())  # type: ignore[arg-type]
+    assert command.coloured(Terminal())
     assert not command.coloured(sys.stdin)
     monkeypatch.setenv("NO_COLOR", "1")
-    assert not command.coloured(Terminal())  # type: ignore[arg-type]
+    assert not command.coloured(Terminal())
     text = difference.coloured("--- a\n-old\n+new\n same")
     assert text.splitlines()[1] == "\x1b[31m-old\x1b[0m"
     assert text.splitlines()[3] == " same"

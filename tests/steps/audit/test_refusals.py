@@ -160,14 +160,24 @@ def test_the_command_prints_json_and_writes_one_page(
 
 
 def test_a_report_that_cannot_be_written_hides_no_line(
-    world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    page = tmp_path / "missing" / "audit.html"
-    assert main([*words(world.settings()), "--model", f"{MODEL}@2", "--report", str(page)]) == 2
+    full = "/dev/full"  # a device without space
+    assert main([*words(world.settings()), "--model", f"{MODEL}@2", "--report", full]) == 2
     printed = capsys.readouterr()
     assert printed.out.startswith("clean:")
-    assert f"the report cannot be written to {page}" in printed.err
+    assert f"the report cannot be written to {full}" in printed.err
     assert "Traceback" not in printed.err
+
+
+def test_a_report_without_a_folder_is_refused_before_anything_is_read(
+    world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for page in (tmp_path / "missing" / "audit.html", tmp_path):
+        assert main([*words(world.settings()), "--all", "--report", str(page)]) == 2
+        printed = capsys.readouterr()
+        assert printed.out == ""
+        assert f"a file in a folder that exists was expected, got '{page}'" in printed.err
 
 
 def test_every_fault_of_the_arguments_is_in_one_message(

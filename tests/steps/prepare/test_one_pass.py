@@ -80,7 +80,7 @@ def test_a_run_of_many_small_staged_and_data_files_has_the_same_rows(
 ) -> None:
     first = world.run()
     monkeypatch.setattr("steps.prepare.arrow_tasks.bounded.__kwdefaults__", {"rows": 3, "size": 9})
-    monkeypatch.setattr(tasks, "_FILE_BYTES", 1)
+    monkeypatch.setattr(tasks, "FILE_BYTES", 1)
     monkeypatch.setattr("steps.prepare.schemas.ROWS_PER_FILE", 10)
     monkeypatch.setattr(data_files, "ROWS_PER_FILE", 10)
     second = world.run(**another("bbbbbbbbbbbb"))

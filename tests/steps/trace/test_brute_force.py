@@ -12,7 +12,7 @@ from steps.trace.history import History
 from steps.trace.index import filings
 from steps.trace.index.files import IndexFolder
 from steps.trace.index.refresh import refresh
-from steps.trace.principal import acts_of
+from steps.trace.people.principal import acts_of
 from steps.trace.questions import of_execution, of_model, of_table
 from steps.trace.store import FolderStore
 from tests.support.folders import write
@@ -100,7 +100,24 @@ class Checked:
         ]  # fmt: skip
         shown = [(e.source, e.target) for e in answer.edges if not e.target.startswith("alias:")]
         assert sorted(shown) == sorted(among)
+        self.people(answer)
         return answer
+
+    def people(self, answer: Answer) -> None:
+        """Compare who started and who decided with what was made."""
+        named = {n for n in answer.nodes if n.startswith("model:")}
+        started = [e.id for e in self.made.plain if e.model and node(e) in named]
+        acts = [act for act in answer.people if act["verb"] == "started"]
+        assert len(acts) == len(started)
+        decided = sorted(
+            (e["at"], "approver@example.com", e["action"], e["alias"], "good")
+            for e in self.made.approvals if f"model:{e['model']}@{e['version']}" in named
+        )  # fmt: skip
+        verbs = {"approved": "approve", "revoked": "revoke"}
+        assert decided == sorted(
+            (act["at"], act["who"], verbs[act["verb"]], act["alias"], act["reason"])
+            for act in answer.people if act["verb"] != "started"
+        )  # fmt: skip
 
 
 @pytest.mark.parametrize("first", [0, *(pytest.param(n, marks=pytest.mark.long) for n in REST)])

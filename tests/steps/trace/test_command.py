@@ -55,6 +55,21 @@ def test_each_question_is_answered_from_s3(bucket: Bucket, trace: Trace) -> None
     assert execution.id in {entry["execution"] for entry in seen}
 
 
+def test_a_model_names_who_started_it_and_who_allowed_it(bucket: Bucket, trace: Trace) -> None:
+    decision = bucket.made.approvals[0]
+    words = [
+        f"--evidence-uri={bucket.evidence}",
+        f"--model={decision['model']}@{decision['version']}",
+    ]
+    shown = " ".join(trace(*words).out.split())
+    for text in ("who started and who allowed", "approver@example.com", "good"):
+        assert text in shown
+    people = trace(*words, "--json").document["people"]
+    decided = [act for act in people if act["group"] == "approvers"]
+    assert {act["alias"] for act in decided} == {decision["alias"]}
+    assert [act["who"] for act in people if act["verb"] == "started"]
+
+
 def test_unreadable_evidence_is_listed_and_the_rest_is_answered(
     bucket: Bucket, trace: Trace
 ) -> None:

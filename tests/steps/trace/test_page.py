@@ -15,6 +15,7 @@ from steps.trace.page.html import render
 from steps.trace.page.layout import HEIGHT, MOST_ROWS, WIDTH, Graph, placed
 from steps.trace.questions import of_model, of_table
 from steps.trace.store import FolderStore
+from steps.trace.text import did
 from tests.support.folders import write
 from tests.support.histories import Size, made
 
@@ -70,6 +71,14 @@ def test_the_graph_shows_each_step_and_who_did_it_with_which_right(small: Answer
     for text in ("Prepare job", "Train job", "@", "11111111-prepare", "SELECT", "registered",
                  "as of the record", "base model"):  # fmt: skip
         assert text in svg[0]
+
+
+def test_the_page_states_who_started_and_who_allowed(small: Answer) -> None:
+    page = render(small)
+    assert small.people
+    for act in small.people:
+        assert f"<td>{act['who'] or 'not recorded'}</td>" in page
+        assert did(act) in page
 
 
 def test_hostile_names_stay_text(small: Answer) -> None:

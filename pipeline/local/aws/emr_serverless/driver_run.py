@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pipeline.local.aws.account import Account, RoleSession
-from pipeline.local.aws.emr_serverless import billing
+from pipeline.local.aws.emr_serverless import billing, role_rights
 from pipeline.local.aws.processes.built_image import built
 from pipeline.local.aws.processes.images import SPARK_PYTHON, WORKDIR, path_in_image
 from pipeline.local.aws.processes.job_process import JobProcess, inherited
@@ -162,6 +162,7 @@ class JobRun:
         group, prefix = _destination(run)
         client = self._account.client("logs", self._session)
         path = f"{prefix}applications/{run['applicationId']}/jobs/{self._id}/SPARK_DRIVER"
+        role_rights.check(self._account, self._session, group, path)
         logs = {
             name: LogStream(client, group=group, name=f"{path}/{name}", copy=self._folder / name)
             for name in ("stdout", "stderr")

@@ -41,6 +41,14 @@ class Acting:
             self._clients[service] = self.account.client(service, self._session)
         return self._clients[service]
 
+    def check(self, action: str, resource: str) -> None:
+        """Check a right that SageMaker uses itself, with the pipeline's role.
+
+        Raises:
+            Denied: the role lacks it.
+        """
+        self.account.check_session(self._session, action, resource)
+
 
 class RunningStep:
     """The step as its work sees it: arguments, clients, record."""
@@ -49,13 +57,17 @@ class RunningStep:
         self.step = step
         self.execution_arn = execution_arn
         self.scope = scope
-        self.client = acting.client
+        self.client, self.check = acting.client, acting.check
         self._account = acting.account
 
     @property
     def store(self) -> Store:
         """The store of all documents."""
         return self._account.store
+
+    def arn(self, service: str, resource: str) -> str:
+        """The ARN of a resource of this account."""
+        return self._account.arn(service, resource)
 
     @property
     def arguments(self) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The work of each type of step, by real boto3 calls with the pipeline's role, and how it is
 stopped.
 
-EMRServerless   StartJobRun, GetJobRun, CancelJobRun
+EMRServerless   GetApplication, StartJobRun, GetJobRun, CancelJobRun; the rule that follows the run
 Training        CreateTrainingJob, DescribeTrainingJob, StopTrainingJob
 Condition       evaluates; starts nothing
 Callback        SendMessage with a token, then waits for the answer; a stop sends a second message
@@ -23,6 +23,9 @@ from pipeline.local.aws.training_jobs import jobs
 
 TOKEN_CHARACTERS = 10
 MAX_JOB_NAME_CHARACTERS = 63
+# SageMaker follows a run by a rule of EventBridge, which it makes with the pipeline's role. Its
+# name for EMR Serverless is [unverified]; for EMR on EC2 AWS's page has the same without Serverless
+_RULE = "rule/SageMakerPipelineExecutionEMRServerlessStepStatusUpdateRule"
 _ALPHANUMERIC = string.ascii_letters + string.digits
 
 
@@ -63,6 +66,9 @@ def run_emr_job(running: RunningStep) -> None:
         "applicationId": arguments["ApplicationId"],
         "executionRoleArn": arguments["ExecutionRoleArn"],
     }
+    client.get_application(applicationId=arguments["ApplicationId"])
+    for action in ("DescribeRule", "PutRule", "PutTargets"):  # asked only: the store is watched
+        running.check(f"events:{action}", running.arn("events", _RULE))
     run = client.start_job_run(**request)
     names = {key: run[key] for key in ("applicationId", "jobRunId")}
     running.set(Metadata={"EMRServerless": _emr_metadata(names, request)})

@@ -27,8 +27,13 @@ class Calls:
         self._path, self._lock = path, threading.Lock()
         self._seen = set(path.read_text().splitlines()) if path.exists() else set()
 
-    def around(self, enforce: Callable[..., Any], caller: Callable[[], str]) -> Callable[..., Any]:
-        """Return ministack's `enforce` that also writes what it was asked and what it decided."""
+    def around(
+        self, enforce: Callable[..., Any], caller: Callable[[str], str]
+    ) -> Callable[..., Any]:
+        """Return ministack's `enforce` that also writes what it was asked and what it decided.
+
+        `caller` returns the ARN of who has an access key: a service asks outside of any request.
+        """
         asked = inspect.signature(enforce)
 
         def recorded(*words: Any, **more: Any) -> Any:
@@ -36,7 +41,8 @@ class Calls:
             given = asked.bind(*words, **more).arguments
             request = (given["iam_action"], given.get("resource_arn", "*"))
             keys = given.get("service_context") or {}
-            self.write(caller(), request, keys, allowed=verdict is None)
+            who = caller(str(given["access_key_id"] or ""))
+            self.write(who, request, keys, allowed=verdict is None)
             return verdict
 
         return recorded
@@ -65,3 +71,12 @@ class Calls:
 def wanted() -> Calls | None:
     """Return the record that the environment asks for, or None."""
     return Calls(Path(os.environ[VARIABLE])) if os.environ.get(VARIABLE) else None
+
+
+def arn_of(access_key_id: str) -> str:
+    """Return the ARN of a session's role, or of the caller of the request that is being served."""
+    from ministack.core import iam_evaluator
+    from ministack.services import sts
+
+    session = sts._sessions.get(access_key_id)
+    return str(session["Arn"] if session else iam_evaluator.caller_arn())

@@ -19,9 +19,9 @@ from pipeline.local.aws.account import Account, RoleSession
 from pipeline.local.aws.processes.built_image import built
 from pipeline.local.aws.processes.job_process import JobProcess, inherited
 from pipeline.local.aws.store import Document
+from pipeline.local.aws.training_jobs.role_rights import LOG_GROUP
 from pipeline.local.aws.training_jobs.status import MAX_REASON_CHARACTERS
 
-LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 _HOST = "algo-1"
 # steps/train/distributed/required_gpu.py: the instance type is a name here, the job may have no GPU
 _CPU = "GOVERNED_FINETUNE_CPU"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.local.aws.account import Account, RoleSession
 from pipeline.local.aws.store import Document, now
+from pipeline.local.aws.training_jobs import role_rights
 from pipeline.local.aws.training_jobs.container import Container
 from pipeline.local.aws.training_jobs.metric_reader import MetricReader
 from pipeline.local.aws.training_jobs.status import (
@@ -100,6 +101,7 @@ class TrainingRun:
         transfer = Transfer(s3, self._name, job)
         self._move("Downloading", "Downloading input data")
         container.lay_out()
+        role_rights.check(self._account, self._session, job)
         transfer.download_channels(container.ml / "input" / "data")
         checkpoints = _restored(s3, job, container)
         if self._stopping.is_set():

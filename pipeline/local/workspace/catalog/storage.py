@@ -26,11 +26,12 @@ def create_credential(call: Call) -> Json:
     """Create a credential (POST /storage-credentials).
 
     Needs CREATE STORAGE CREDENTIAL on the metastore. Unless `skip_validation` is set, the control
-    plane has to be able to assume the role.
+    plane has to be able to assume the role, and the role itself.
 
     Raises:
         ResourceExists: the name is taken.
-        PermissionDenied: the privilege is missing, or the role does not trust the control plane.
+        PermissionDenied: the privilege is missing, or the role does not trust the control plane or
+            itself.
     """
     credential = call.target(Kind.STORAGE_CREDENTIAL, call.text("name")).checked()
     metastore = call.workspace.metastore
@@ -40,7 +41,7 @@ def create_credential(call: Call) -> Json:
     refuse_existing(call, credential)
     role = _role(call)
     if not call.body.get("skip_validation"):
-        call.workspace.aws.assume(role["role_arn"], role["external_id"], seconds=0)
+        call.workspace.aws.require_self_assuming(role["role_arn"], role["external_id"])
     return create(call, credential, {"name": credential.name, "aws_iam_role": role})
 
 

@@ -110,7 +110,7 @@ def vend(call: Call, url: str, *, write: bool) -> Json:
     """
     role = credential_of(call, url)["aws_iam_role"]
     lifetime = call.workspace.settings.vended_ttl_seconds
-    ends = datetime.now(UTC) + timedelta(seconds=lifetime)
+    ends = (datetime.now(UTC) + timedelta(seconds=lifetime)).replace(microsecond=0)  # as a policy's
     policy = session_policy(
         url, write=write, ends=ends if lifetime < MINIMUM_SESSION_SECONDS else None
     )

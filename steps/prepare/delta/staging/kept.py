@@ -21,12 +21,15 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from steps.governance.delta_storage import one_line
+from steps.governance.storage.leases import Lending
 from steps.prepare.arrow_tasks import map_in_arrow
 from steps.prepare.delta import data_files
 from steps.prepare.delta.raw_rows import grouped
-from steps.prepare.delta.staging import tasks
+from steps.prepare.delta.staging import first_pass, leased, tasks
+from steps.prepare.delta.staging.first_pass import Source
 from steps.prepare.delta.staging.interface import CARRIED, Kernel
-from steps.prepare.delta.staging.tasks import File, Kept, Stack
+from steps.prepare.delta.staging.leased import Left
+from steps.prepare.delta.staging.tasks import File, Kept, Stack, Where
 from steps.prepare.delta.store import Place
 from steps.prepare.rounds.shards import WHOLE, Shard, Sharding
 from steps.prepare.schemas import files_for
@@ -44,15 +47,6 @@ ROWS_OF_A_SHARD = 50_000
 
 
 @dataclass(frozen=True)
-class Source:
-    """What one Arrow task reads: `count` numbers, each for some of the rows of a table."""
-
-    count: int
-    task: data_files.Task
-    doing: str  # for the message of a fault
-
-
-@dataclass(frozen=True)
 class StagedFiles:
     """`Staged` over files below a table's location, by kind."""
 
@@ -60,6 +54,7 @@ class StagedFiles:
     kernel: Kernel
     place: Place
     prefix: str
+    keys: Lending
     by_kind: dict[str, list[Stack]]
     kept: dict[str, pa.Schema] = field(default_factory=dict)
 
@@ -100,7 +95,8 @@ class StagedFiles:
     ) -> int:
         """See `Staged`: in files like those of the kernel's rows."""
         task = tasks.keeping(*self._where, self.prefix, Kept(kind, schema, sharding))
-        found = map_in_arrow(rows.select(*schema.names), task, tasks.WRITTEN).collect()
+        made = map_in_arrow(rows.select(*schema.names), task, tasks.WRITTEN)
+        found = leased.again(made.collect, (self.keys,), doing=f"keep the rows of kind {kind}")
         self.kept[kind] = schema
         self.by_kind.setdefault(kind, []).extend(_stacks(found, (tuple(schema.names),)))
         return sum(row["rows"] for row in found)
@@ -122,27 +118,39 @@ class StagedFiles:
         return map_in_arrow(numbers, task, schema)
 
     @property
-    def _where(self) -> tuple[str, dict[str, str]]:
-        return self.place.location, self.place.access.storage_options()
+    def _where(self) -> Where:
+        self.keys.renew()
+        return Where(self.place.location, self.keys)
 
 
 @contextmanager
 def files(
-    spark: "SparkSession", source: Source, kernel: Kernel, target: Place
+    spark: "SparkSession", source: Source, kernel: Kernel, target: Place, keys: Lending
 ) -> Iterator[StagedFiles]:
-    """Stage what the kernel makes of the source's rows, and delete the files in the end."""
+    """Stage what the kernel makes of the source's rows, and delete the files in the end.
+
+    `keys` are the target's.
+    """
     prefix = f"staged-{uuid.uuid4().hex}-"
-    options = target.access.storage_options()
-    task = tasks.staging(target.location, options, prefix, kernel, source.task)
+    where = Where(target.location, keys)
+    found = list[Any]()
+
+    def run(left: Left) -> Left:
+        numbers = spark.range(0, len(left), 1, at_most(max(len(left), 1)))
+        task = first_pass.staging(where, prefix, kernel, source, left)
+        rows = map_in_arrow(numbers, task, first_pass.REPORT).collect()
+        found.extend(row for row in rows if row["path"] is not None)
+        return {row["left"]: row["done"] for row in rows if row["path"] is None}
+
     try:
         with translated(source.doing):
-            numbers = spark.range(0, source.count, 1, at_most(max(source.count, 1)))
-            found = map_in_arrow(numbers, task, tasks.WRITTEN).collect()
+            lent = (keys,) if source.keys is None else (keys, source.keys)
+            leased.until_done(dict.fromkeys(range(source.count), 0), run, lent, doing=source.doing)
         by_kind = {
             kind: _stacks([row for row in found if row["kind"] == kind], kernel.parts)
             for kind in kernel.kinds
         }
-        yield StagedFiles(spark, kernel, target, prefix, by_kind)
+        yield StagedFiles(spark, kernel, target, prefix, keys, by_kind)
     finally:
         _delete(target, prefix)
 

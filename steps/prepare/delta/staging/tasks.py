@@ -1,19 +1,18 @@
 """Rows of a kernel in files that no commit names, so that nothing is computed twice.
 
-    task = staging(location, options, prefix, kernel, source)   # raw rows in, files out
     keeping(location, options, prefix, kept)                    # rows in, files out
     reading(location, options, files, columns)                  # their columns, and `row`
     taking(location, options, files, columns)                   # the wanted rows of them
 
 Each function makes a task for `mapInArrow`; the vended keys travel inside it
-(`steps.prepare.delta.data_files`). Reading, kernel and writing are one task: between two tasks an
-engine would gather thousands of whole filings in one batch. A file is fetched by one request and
-compared with its sha256, which is part of its name.
+(`steps.prepare.delta.data_files`). A file is fetched by one request and compared with its sha256,
+which is part of its name. The kernel's rows are written by `first_pass`.
 """
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -23,7 +22,7 @@ import pyarrow.compute as pc
 from steps.governance.errors import IntegrityError
 from steps.prepare.arrow_tasks import bounded, exactly
 from steps.prepare.delta.data_files import Batches, Task, file_system, put
-from steps.prepare.delta.staging.interface import CARRIED, Kernel
+from steps.prepare.delta.staging.interface import CARRIED
 from steps.prepare.rounds.shards import Sharding
 
 # `first` is the path of the first part of the same rows.
@@ -31,9 +30,16 @@ WRITTEN = pa.schema(
     [(name, pa.string()) for name in ("path", "kind", "first")]
     + [(name, pa.int64()) for name in ("size", "rows", "part", "shard")]
 )
-_FILE_BYTES = 16 << 20  # of Arrow data, in memory
+FILE_BYTES = 16 << 20  # of Arrow data, in memory
 _KEYS_AT_ONCE, _EXAMPLES_AT_ONCE = 8_192, 2_048  # rows of a batch
 ROW_BITS = 32  # `row` is the number of the file, then the position in it
+
+
+class Where(NamedTuple):
+    """A table's location, and delta-rs options with its keys."""
+
+    location: str
+    options: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -64,37 +70,7 @@ def selected(schema: pa.Schema, names: Sequence[str], *others: pa.Field) -> pa.S
     return pa.schema([*(schema.field(name) for name in names), *others])
 
 
-def staging(
-    location: str, options: Mapping[str, str], prefix: str, kernel: Kernel, source: Task
-) -> Task:
-    """Return a task that writes what the kernel makes of the source's rows, some MB a file."""
-
-    def stage(numbers: Batches) -> Iterator[pa.RecordBatch]:
-        store = file_system(location, options)
-        made = (
-            kernel.run(batch.rename_columns([name.lower() for name in batch.schema.names]))
-            for batch in source(numbers)
-        )
-        for rows in _gathered(made):
-            yield _written(store, prefix, kernel, rows)
-
-    return stage
-
-
-def _written(
-    store: "pa.fs.FileSystem", prefix: str, kernel: Kernel, batches: Sequence[pa.RecordBatch]
-) -> pa.RecordBatch:
-    """Write one file for each kind of rows; return their report."""
-    found = []
-    for kind in kernel.kinds:
-        parts = [batch.filter(pc.equal(batch["kind"], kind)) for batch in batches]
-        if table := pa.Table.from_batches(parts, schema=kernel.schema):
-            apart = [table.select(names) for names in kernel.parts]
-            found += _put(store, f"{prefix}{kind}", apart, kind=kind)
-    return pa.RecordBatch.from_pylist(found, schema=WRITTEN)
-
-
-def _put(
+def put_parts(
     store: "pa.fs.FileSystem", prefix: str, parts: Sequence[pa.Table], *, kind: str, shard: int = 0
 ) -> list[dict[str, str | int]]:
     """Write the parts of some rows; return their report."""
@@ -125,7 +101,9 @@ def keeping(location: str, options: Mapping[str, str], prefix: str, kept: Kept) 
         for rows in _gathered(exactly(batch, kept.schema) for batch in batches):
             table = pa.Table.from_batches(rows, schema=kept.schema)
             for shard, part in _sharded(table, kept.sharding):
-                report = _put(store, f"{prefix}{kept.kind}", [part], kind=kept.kind, shard=shard)
+                report = put_parts(
+                    store, f"{prefix}{kept.kind}", [part], kind=kept.kind, shard=shard
+                )
                 yield pa.RecordBatch.from_pylist(report, schema=WRITTEN)
 
     return keep
@@ -153,7 +131,7 @@ def _gathered(batches: Batches) -> Iterator[list[pa.RecordBatch]]:
         if batch.num_rows:
             waiting.append(batch)
             size += batch.nbytes
-        if size >= _FILE_BYTES:
+        if size >= FILE_BYTES:
             yield waiting
             waiting, size = [], 0
     if waiting:

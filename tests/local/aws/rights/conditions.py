@@ -79,7 +79,6 @@ NETWORK = (
     " DeleteNetworkInterfacePermission DescribeDhcpOptions DescribeNetworkInterfaces"
     " DescribeSecurityGroups DescribeSubnets DescribeVpcs"
 )
-SEE_KEY = {"register", "approver", "auditor", "ci", "scientist"}
 # of the roles with their own policies, and the policy of the resource
 OWN: list[Row] = [
     (_passes("train", SAGEMAKER), {"pipeline"}),
@@ -124,10 +123,11 @@ OWN: list[Row] = [
     *((_signs(key, None), NOBODY) for key in (SIGNING_KEY, APPROVAL_KEY)),
     *(
         (Request(f"kms:{action}", key), who)
-        for key in (SIGNING_KEY, APPROVAL_KEY)
+        for key, signer in ((SIGNING_KEY, {"register"}), (APPROVAL_KEY, {"approver"}))
         for action, who in {
-            **dict.fromkeys(("GetPublicKey", "DescribeKey"), SEE_KEY),
-            **dict.fromkeys(("Verify", "GetKeyPolicy", "CreateGrant", "PutKeyPolicy"), NOBODY),
+            "GetPublicKey": signer,
+            **dict.fromkeys(("DescribeKey", "Verify", "GetKeyPolicy", "CreateGrant"), NOBODY),
+            "PutKeyPolicy": NOBODY,
         }.items()
     ),
 ]

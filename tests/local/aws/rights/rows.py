@@ -70,10 +70,11 @@ RIGHTS: dict[tuple[str, str], set[str]] = {
         PIPELINE,
         {
             "CreatePipeline UpdatePipeline AddTags DeleteTags UpdatePipelineVersion": {"ci"},
-            "DescribePipeline ListTags": {"ci", "scientist", "auditor"},
-            "ListPipelineVersions": {"ci", "auditor"},
+            "DescribePipeline": {"ci", "scientist", "auditor"},
+            "ListTags": {"ci", "scientist"},
+            "ListPipelineVersions": {"ci"},
             "StartPipelineExecution": {"scientist"},
-            "ListPipelineExecutions": {"scientist", "auditor", "reconciler"},
+            "ListPipelineExecutions": {"scientist", "reconciler"},
             "DeletePipeline": NOBODY,
         },
     ),
@@ -92,7 +93,7 @@ RIGHTS: dict[tuple[str, str], set[str]] = {
             DESCRIBES: FOLLOWERS,
             DETAILS: FOLLOWERS - {"reconciler"},
             "StopPipelineExecution RetryPipelineExecution": {"scientist"},
-            "UpdatePipelineExecution": {"scientist", "register"},
+            "UpdatePipelineExecution": {"register"},
             ANSWERS: {"register"},
         },
     ),
@@ -119,9 +120,8 @@ RIGHTS: dict[tuple[str, str], set[str]] = {
         APPLICATION,
         {
             "StartJobRun": {"pipeline"},
-            "GetApplication": {"pipeline", "register", "auditor"},
-            "ListJobRuns": {"auditor"},
-            "UpdateApplication DeleteApplication": NOBODY,
+            "GetApplication": {"pipeline", "register"},
+            "ListJobRuns UpdateApplication DeleteApplication": NOBODY,
         },
     ),
     **rows(
@@ -130,7 +130,7 @@ RIGHTS: dict[tuple[str, str], set[str]] = {
         {
             "GetJobRun": FOLLOWERS | {"pipeline"},
             "CancelJobRun TagResource": {"pipeline"},
-            "ListJobRuns": {"auditor"},
+            "ListJobRuns": NOBODY,
         },
     ),
     **rows(
@@ -173,7 +173,8 @@ RIGHTS: dict[tuple[str, str], set[str]] = {
         {
             WRITES_LOG: {"prepare"},
             "DescribeLogStreams": {"prepare", "scientist"},
-            "GetLogEvents FilterLogEvents": {"scientist"},
+            "GetLogEvents": {"scientist"},
+            "FilterLogEvents": NOBODY,
         },
     ),
     **rows(
@@ -182,10 +183,18 @@ RIGHTS: dict[tuple[str, str], set[str]] = {
         {
             WRITES_LOG: {"train"},
             "DescribeLogStreams": {"train", "scientist"},
-            "GetLogEvents FilterLogEvents": {"scientist"},
+            "GetLogEvents": {"scientist"},
+            "FilterLogEvents": NOBODY,
         },
     ),
-    **rows("logs", WORKER_LOG, {f"{WRITES_LOG} DescribeLogStreams": {"register"}}),
+    **rows(
+        "logs",
+        WORKER_LOG,
+        {
+            "CreateLogStream PutLogEvents": {"register"},
+            "CreateLogGroup DescribeLogStreams": NOBODY,
+        },
+    ),
     **rows("logs", TASK_LOG, {"CreateLogStream PutLogEvents": {"worker-execution"}}),
     **rows("logs", SECRETS_LOG, {"CreateLogStream PutLogEvents": {"secret-age", "rotation"}}),
     **{

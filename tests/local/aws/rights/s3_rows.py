@@ -36,8 +36,8 @@ _EVIDENCE = {
         {
             "PutObject": {"prepare"},
             "GetObject": READERS | {"prepare", "train"},
-            "GetObjectVersion GetObjectRetention": {"auditor"},
-            "DeleteObject DeleteObjectVersion BypassGovernanceRetention": NOBODY,
+            "GetObjectVersion": {"auditor"},
+            "GetObjectRetention DeleteObject DeleteObjectVersion BypassGovernanceRetention": NOBODY,
         },
     ),
     **rows(
@@ -61,8 +61,8 @@ _EVIDENCE = {
         {
             "ListBucket": READERS | {"prepare", "train"},
             "ListBucketVersions": {"auditor"},
-            "GetBucketObjectLockConfiguration GetBucketPolicy GetBucketVersioning": {"auditor"},
-            "PutBucketPolicy PutBucketVersioning DeleteBucket": NOBODY,
+            "GetBucketObjectLockConfiguration GetBucketVersioning": {"auditor"},
+            "GetBucketPolicy PutBucketPolicy PutBucketVersioning DeleteBucket": NOBODY,
         },
     ),
 }

@@ -3,7 +3,8 @@
     used.allowed(world)             # {("train", "s3:GetObject"), …}
     used.outside(world, calls)      # recorded and allowed calls that the policies do not allow
 
-UNUSED is signed: each entry has the reason why no run on one machine makes the call.
+UNUSED is signed: each entry has the reason why a life on one machine does not make the call. An
+entry that a life uses, or that no policy has any more, fails the test.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,89 +17,28 @@ from tests.local.aws.rights.world import World
 Pair = tuple[str, str]
 # IAM never denies it, so no policy has it
 ALWAYS_ALLOWED = "sts:GetCallerIdentity"
-_SERVICE = "AWS's service calls it with this role; the embedded service needs no call"
-_SHOWN = "Studio and the console call it to show executions, curves and tags"
+_STUDIO = "Studio calls it to show executions, curves and tags (docs/permissions.md)"
 _LARGE = "only uploads in parts are aborted; the example's files are smaller than one part"
-_KEY = "for a person who looks at the key; the steps need its public half only"
-_FAULT = (
-    "of a fault, which a clean run does not have: tests/steps/reconcile and tests/steps/register"
-)
 _DATABRICKS = (
     "Databricks' control plane and clusters call it; the embedded workspace narrows a session"
 )
-_ABSENT = "not a separate call: with it S3 answers 404, not 403, for an object that is absent"
-_BY_HAND = "for a person who looks at rules, lists and logs; the commands read by id"
+_ABSENT = "S3 asks for it before it says that an object is absent; all that it reads are there"
 UNUSED: dict[Pair, str] = {
+    **{(name, "s3:ListBucket"): _ABSENT for name in ("prepare", "auditor")},
+    ("register", "emr-serverless:GetApplication"): "only where a job run states no image",
     **{
-        ("auditor", action): _BY_HAND
-        for action in (
-            *("s3:GetBucketPolicy", "s3:GetObjectRetention", "emr-serverless:ListJobRuns"),
-            *("emr-serverless:GetApplication", "sagemaker:DescribePipeline"),
-            *("sagemaker:ListPipelineExecutions", "sagemaker:ListPipelineVersions"),
-            *("sagemaker:ListTags", "kms:GetPublicKey"),
-        )
-    },
-    ("scientist", "logs:FilterLogEvents"): _BY_HAND,
-    **{(name, "kms:GetPublicKey"): _BY_HAND for name in ("ci", "scientist")},
-    **{(name, "s3:ListBucket"): _ABSENT for name in ("prepare", "approver")},
-    (
-        "prepare",
-        "s3:GetObject",
-    ): "only of an execution that reuses examples, or after a lost answer",
-    ("register", "emr-serverless:GetApplication"): "only where a job states no image",
-    ("register", "sagemaker:UpdatePipelineExecution"): "only of a registration that waits",
-    ("ci", "sagemaker:DeleteTags"): "only when conf has a tag less than before",
-    **{
-        ("train", action): _SERVICE
-        for action in (
-            *("ecr:GetAuthorizationToken", "ecr:BatchCheckLayerAvailability"),
-            *("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "cloudwatch:PutMetricData"),
-            "logs:DescribeLogStreams",
-        )
-    },
-    **{
-        ("prepare", action): _SERVICE
-        for action in ("logs:DescribeLogGroups", "logs:DescribeLogStreams")
-    },
-    **{
-        ("pipeline", action): _SERVICE
-        for action in (
-            *("events:PutRule", "events:PutTargets", "events:DescribeRule"),
-            "emr-serverless:GetApplication",
-        )
-    },
-    **{
-        ("register", f"logs:{action}"): "Lambda writes the worker's log; here it is a file"
-        for action in ("CreateLogGroup", "CreateLogStream", "PutLogEvents", "DescribeLogStreams")
-    },
-    **{
-        ("scientist", action): _SHOWN
+        ("scientist", action): _STUDIO
         for action in (
             *("sagemaker:ListPipelines", "sagemaker:Search", "sagemaker:ListTags"),
-            *("cloudwatch:GetMetricData", "sagemaker:UpdatePipelineExecution"),
+            "cloudwatch:GetMetricData",
         )
     },
     **{(name, "s3:AbortMultipartUpload"): _LARGE for name in ("train", "mirror", "uc-storage")},
     **{
-        (name, "kms:DescribeKey"): _KEY
-        for name in ("register", "approver", "auditor", "ci", "scientist")
-    },
-    **{
-        ("uc-storage", action): _DATABRICKS
+        ("uc-storage", f"s3:{action}"): _DATABRICKS
         for action in (
-            *("s3:GetBucketLocation", "s3:ListBucketMultipartUploads"),
-            *("s3:ListMultipartUploadParts", "sts:AssumeRole"),
+            *("GetBucketLocation", "ListBucketMultipartUploads", "ListMultipartUploadParts"),
         )
-    },
-    **{
-        ("reconciler", f"sqs:{action}"): _FAULT
-        for action in ("DeleteMessage", "ChangeMessageVisibility", "SendMessage")
-    },
-    ("register", "sagemaker:SendPipelineExecutionStepFailure"): _FAULT,
-    ("register", "sqs:ChangeMessageVisibility"): "only of a registration that lasts longer",
-    **{
-        ("mirror", f"s3:{action}"): "the setup mirrors the model as root; a whole mirror stays"
-        for action in ("PutObject", "DeleteObject")
     },
 }
 # (role, action): a vended session may do less than its role

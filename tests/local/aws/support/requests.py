@@ -5,7 +5,7 @@ from typing import Any
 
 from pipeline.local.aws.processes import images
 
-_IMAGE = "111122223333.dkr.ecr.us-east-1.amazonaws.com/governed-finetune-train"
+_IMAGE = "000000000000.dkr.ecr.us-east-1.amazonaws.com/governed-finetune/train"
 
 
 def train_arguments(outputs: Mapping[str, str], **changes: Any) -> dict[str, Any]:

@@ -138,7 +138,7 @@ class Server:
         self.outputs = infrastructure.deploy(self.client("cloudformation"), {})
 
     def made(self, kind: str) -> list[str]:
-        """What the layers made of a CloudFormation type, by its id; tests make more beside it."""
+        """What the layers made of a CloudFormation type, by its id; tests make more of them."""
         describe = self.client("cloudformation").describe_stack_resources
         stacks = (f"{infrastructure.PREFIX}-{layer}" for layer in infrastructure.LAYERS)
         found = [each for name in stacks for each in describe(StackName=name)["StackResources"]]

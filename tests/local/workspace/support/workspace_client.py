@@ -131,7 +131,7 @@ class Aws:
         trust = {
             "Effect": "Allow",
             "Action": "sts:AssumeRole",
-            "Principal": {"AWS": user},
+            "Principal": {"AWS": [user, f"arn:aws:iam::{ACCOUNT}:root"]},  # and the role itself
             "Condition": condition,
         }
         iam.create_role(RoleName="uc-storage", AssumeRolePolicyDocument=policy(trust))
@@ -139,7 +139,7 @@ class Aws:
             "Action": "s3:*",
             "Resource": [f"arn:aws:s3:::{BUCKET}", f"arn:aws:s3:::{BUCKET}/*"],
         }
-        allow = policy({"Effect": "Allow"} | objects)
+        allow = policy({"Effect": "Allow"} | objects, assume)
         iam.put_role_policy(RoleName="uc-storage", PolicyName="bucket", PolicyDocument=allow)
         s3.create_bucket(Bucket=BUCKET)
         # AWS compares the role's ARN, ministack the session's.

@@ -142,7 +142,9 @@ def _read(world: World, before: Any, known: Any) -> list[str]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(raw_files, "_digest", digest)
         paths = [file.path for file in before]
-        task = raw_files._looking(place.location, place.access.storage_options(), paths, known)
+        task = raw_files._looking(
+            place.location, place.access.storage_options(), paths, known, [0, 1]
+        )
         numbers = pa.record_batch([pa.array([0, 1])], names=["id"])
         assert [batch.num_rows for batch in task([numbers])] == [2]
     return read

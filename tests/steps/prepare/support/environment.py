@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from databricks.sdk import WorkspaceClient
 from pipeline.configuration import config as configuration
 from pipeline.configuration.config import Config
 from pipeline.local.aws import infrastructure
+from pipeline.local.host.processes import stop
 from pipeline.local.host.servers import REPOSITORY, Servers, inherited
 from pipeline.local.host.state import Record, State, choose_ports
 from pipeline.local.setup import aws_account, workspace
@@ -41,7 +42,13 @@ class Environment:
     seeded: workspace.Seeded
     variables: dict[str, str]
 
-    def run(self, *words: str, execution: str = "", connecting_seconds: int = 60) -> "Run":
+    def run(
+        self,
+        *words: str,
+        execution: str = "",
+        connecting_seconds: int = 60,
+        timeout_seconds: float = 120,
+    ) -> "Run":
         """Run `python -m steps.prepare` as EMR does: on Sail, with only the `prepare` role's keys.
 
         `connecting_seconds` is the budget for the first access token, 960 s in production.
@@ -62,10 +69,15 @@ class Environment:
             cwd=REPOSITORY,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=timeout_seconds,
             check=False,
         )
         return Run(identifier, done.returncode, done.stdout, done.stderr)
+
+    def vend_for(self, seconds: int) -> None:
+        """Start the workspace again, so that its storage keys end after so many seconds."""
+        stop([each for each in self.servers.record.processes if each.name == "workspace"])
+        _start_workspace(self.servers, self.root, "--vended-ttl-seconds", str(seconds))
 
     def command(self, execution: str) -> list[str]:
         """Return the compiled command line for one execution."""
@@ -146,7 +158,7 @@ class Run:
 
 
 @contextmanager
-def environment(folder: Path, filings: list[dict[str, str | None]]) -> Iterator[Environment]:
+def environment(folder: Path, filings: Iterable[dict[str, str | None]]) -> Iterator[Environment]:
     """Start the servers and seed the catalog; stop the servers at the end."""
     state = State(folder)
     servers = Servers(state, Record(ports=choose_ports({}, {})))
@@ -154,11 +166,7 @@ def environment(folder: Path, filings: list[dict[str, str | None]]) -> Iterator[
         servers.aws("sail")
         root = aws_account.root(state, servers.url("aws"))
         outputs = root.deploy({})
-        servers.workspace(
-            storage_bucket=aws_account.bucket("governed"),
-            external_id=infrastructure.EXTERNAL_ID,
-            identity=root.control_plane_key(),
-        )
+        _start_workspace(servers, root)
         variables = _variables(servers, outputs)
         identity = state.secret_document(*CATALOG_ADMIN)
         admin = WorkspaceClient(
@@ -181,6 +189,15 @@ def environment(folder: Path, filings: list[dict[str, str | None]]) -> Iterator[
         yield Environment(servers, root, admin, config, seeded, variables)
     finally:
         servers.stop()
+
+
+def _start_workspace(servers: Servers, root: aws_account.Root, *options: str) -> None:
+    servers.workspace(
+        storage_bucket=aws_account.bucket("governed"),
+        external_id=infrastructure.EXTERNAL_ID,
+        identity=root.control_plane_key(),
+        options=options,
+    )
 
 
 def _variables(servers: Servers, outputs: Mapping[str, str]) -> dict[str, str]:

@@ -62,6 +62,7 @@ def storage(*, refused_part: int = 0) -> Iterator[Bucket]:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # as in tests/support/http_server.py
     refused_part = 0
     objects: dict[str, str] = {}  # noqa: RUF012 - one server a process
     parts: dict[int, bytes] = {}  # noqa: RUF012

@@ -70,7 +70,7 @@ def test_rounds_compare_the_same(
     world = World(spark, tmp_path, edited.two_years())
     first = world.run(tasks=edited.MIX, contract=edited.ANY)
     monkeypatch.setattr(kept, "ROWS_OF_A_SHARD", 20)
-    monkeypatch.setattr(tasks, "_FILE_BYTES", 1)
+    monkeypatch.setattr(tasks, "FILE_BYTES", 1)
     second = world.run(tasks=edited.MIX, contract=edited.ANY, **another("bbbbbbbbbbbb"))
     assert second.counts == first.counts
     found = Counter(row["execution_id"] for row in world.rows())

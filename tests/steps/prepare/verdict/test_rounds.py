@@ -79,7 +79,7 @@ def test_several_rounds_give_the_rows_and_digests_of_one(
     assert {shard for _, shard in files} == {0}
     files.clear()
     monkeypatch.setattr(kept, "ROWS_OF_A_SHARD", 40)
-    monkeypatch.setattr(tasks, "_FILE_BYTES", 4_000)
+    monkeypatch.setattr(tasks, "FILE_BYTES", 4_000)
     several = content(worlds[1], worlds[1].run(**changes))
     assert several == one
     for kind in ("keyed", "once", "buckets", "pairs", "begun", "edges", "asked", "survey", "grams"):

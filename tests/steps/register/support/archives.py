@@ -58,7 +58,9 @@ def adapter_files() -> dict[str, bytes]:
         "tokenizer.json": base["tokenizer.json"],
         "tokenizer_config.json": base["tokenizer_config.json"],
         "chat_template.jinja": base["chat_template.jinja"],
-        "report.json": b'{"system": "You read filings."}',
+        "report.json": (
+            b'{"schema": "governed-finetune/training-report/1", "system": "You read filings."}'
+        ),
         "README.md": b"# adapter\n",
     }
 

@@ -252,13 +252,16 @@ def _set_up_aws(environment: RegisterEnvironment) -> dict[str, str]:
     storage_role = f"arn:aws:iam::{ACCOUNT}:role/uc-storage"
     keys = _user(environment, "unity-catalog", allow(["sts:AssumeRole"], storage_role))
     trust = allow(["sts:AssumeRole"]) | {
-        "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:user/unity-catalog"},
+        "Principal": {
+            "AWS": [f"arn:aws:iam::{ACCOUNT}:user/unity-catalog", f"arn:aws:iam::{ACCOUNT}:root"]
+        },
         "Condition": {"StringEquals": {"sts:ExternalId": EXTERNAL_ID}},
     }
     iam = environment.client("iam")
     iam.create_role(RoleName="uc-storage", AssumeRolePolicyDocument=policy(trust))
     whole = allow(["s3:*"], f"arn:aws:s3:::{GOVERNED}", f"arn:aws:s3:::{GOVERNED}/*")
-    iam.put_role_policy(RoleName="uc-storage", PolicyName="bucket", PolicyDocument=policy(whole))
+    document = policy(whole, allow(["sts:AssumeRole"], storage_role))  # Unity Catalog demands it
+    iam.put_role_policy(RoleName="uc-storage", PolicyName="bucket", PolicyDocument=document)
     return keys
 
 
