@@ -13,6 +13,7 @@ from scripts.training_bench.cases import (
     ours,
     peers,
     reference_loss,
+    serving,
 )
 from scripts.training_bench.job import RESULT, Job
 
@@ -24,6 +25,7 @@ CASES: dict[str, Callable[[Job], dict[str, Any]]] = {
     "ours unpacked": reference_loss.run,
     "ours streaming": corpus_memory.run,
     "ours modelled": memory_model.run,
+    "ours serving": serving.run,
     **{
         f"ours curve {mode}": partial(fp8_modes.curve, mode=mode)
         for mode in ("off", "storage", "native", "native_dx")

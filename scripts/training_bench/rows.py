@@ -131,6 +131,18 @@ def fp8(runner: Runner) -> list[Row]:
     return rows
 
 
+def serving(runner: Runner, case: str) -> list[Row]:
+    """Return the row of a registered model's completions."""
+
+    def rates() -> tuple[float, float]:
+        completions = runner.median(case, "completions")
+        together, alone = (runner.median(case, f"{how}_seconds") for how in ("together", "alone"))
+        return completions / together, completions / alone
+
+    what = "completions per CPU-second: 32 prompts together, one by one"
+    return [guarded(what, "/s", Target("at least", 4), rates)]
+
+
 def modelled(runner: Runner) -> list[Row]:
     """Return the rows of the memory model.
 

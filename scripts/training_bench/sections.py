@@ -8,6 +8,7 @@
 | gpu       | Ministral-3-3B's exact shapes, if there is a GPU        |
 | memory    | 8,192 packed tokens of the 3B model in 24 GB            |
 | streaming | peak RSS of tokenizing and packing ten times the data   |
+| serving   | completions of a registered model, together and alone   |
 """
 
 import subprocess
@@ -18,7 +19,7 @@ from scripts.training_bench.job import Job
 from scripts.training_bench.runner import OURS, REPOSITORY, Runner
 from scripts.training_bench.table import Row
 
-SECTIONS = ("cpu", "loss", "fp8", "gpu", "memory", "streaming")
+SECTIONS = ("cpu", "loss", "fp8", "gpu", "memory", "streaming", "serving")
 # Documents of 370 tokens on average: 5 and 3 packed rows, the first of which is the warm-up.
 _DOCUMENTS, _QUICK_DOCUMENTS = 56, 28
 _GROUPED = 3  # times as many documents for group_by_length, which needs many to form even batches
@@ -58,6 +59,10 @@ def measure(section: str, runner: Runner, extent: Extent) -> list[Row]:
         case "streaming":
             runner.interleaved(streaming_jobs(extent), 1)
             return rows.streaming(runner)
+        case "serving":
+            case = "ours serving"
+            runner.interleaved({case: Job(case, checkpoint("small"), 0)}, extent.rounds)
+            return rows.serving(runner, case)
         case "memory":
             case = "ours modelled"
             runner.interleaved({case: Job(case, checkpoint("small"), _QUICK_DOCUMENTS)}, 1)

@@ -10,7 +10,7 @@ import torch
 from scripts.training_bench import gpu_rows, rows, sections, table
 from scripts.training_bench import runner as runner_module
 from scripts.training_bench.__main__ import parse
-from scripts.training_bench.cases import documents, fp8_modes, ours, reference_loss
+from scripts.training_bench.cases import documents, fp8_modes, ours, reference_loss, serving
 from scripts.training_bench.cases.meter import Meter
 from scripts.training_bench.job import Job
 from scripts.training_bench.runner import CaseFailed, Runner, run
@@ -154,6 +154,16 @@ def test_fp8_halves_the_weights_and_saves_no_more_for_backward(tiny_model: Path)
     storage, off = fp8_modes.sizes(job, mode="storage"), fp8_modes.sizes(job, mode="off")
     assert storage["linear_bytes"] <= 0.53 * off["linear_bytes"]
     assert storage["saved_bytes"] == off["saved_bytes"]
+
+
+# peft 0.21
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
+def test_the_serving_case_measures_prompts_together_and_alone(tiny_model: Path) -> None:
+    numbers = serving.run(Job("ours serving", str(tiny_model), 0))
+    assert numbers["completions"] == serving.PROMPTS
+    assert 0 < numbers["together_seconds"] < numbers["alone_seconds"]
+    (row,) = rows.serving(Runner(results={"it": [numbers]}), "it")
+    assert row.ratio == pytest.approx(numbers["alone_seconds"] / numbers["together_seconds"])
 
 
 def test_a_case_that_the_time_does_not_reach_is_no_failure_and_gives_the_reason(

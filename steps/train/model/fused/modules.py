@@ -90,7 +90,7 @@ class LastLayer(stock.Ministral3DecoderLayer):
     values and queries are those of all positions.
     """
 
-    def forward(
+    def forward(  # type: ignore[override]  # transformers passes the others by name
         self, hidden_states: Tensor, *, read_positions: Tensor | None = None, **kwargs: Any
     ) -> Tensor:
         """(1, tokens, hidden) → (1, read, hidden); without positions as transformers' layer."""
@@ -100,7 +100,8 @@ class LastLayer(stock.Ministral3DecoderLayer):
         normed = self.input_layernorm(hidden_states)
         attended, _ = self.self_attn(hidden_states=normed, read_only=read_positions, **kwargs)
         read = hidden_states.index_select(1, read_positions) + attended
-        return read + self.mlp(self.post_attention_layernorm(read))
+        output: Tensor = read + self.mlp(self.post_attention_layernorm(read))
+        return output
 
 
 def _read(states: Tensor, positions: Tensor | None) -> Tensor:
