@@ -70,7 +70,7 @@ class PackedMinistral(Mistral3ForConditionalGeneration):
         self, labels: Tensor, positions: Tensor | None, **kwargs: Any
     ) -> tuple[Tensor, Tensor]:
         """Return the last hidden states that predict a labelled token, and these tokens."""
-        if positions is None or not len(positions):  # a blank row is without
+        if positions is None or not len(positions):  # as in a blank row
             hidden = self.model(**kwargs).last_hidden_state  # (batch, tokens, width)
             return chunked_loss.labelled(hidden, labels)
         read = self.model(**kwargs, read_positions=positions).last_hidden_state
