@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.steps.faults.support.tally import pytest_terminal_summary as pytest_terminal_summary
 
@@ -25,6 +26,10 @@ os.environ |= {
 _AT_FIRST = {name: os.environ[name] for name in os.environ if name.startswith(_OF_CLOUDS)}
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ["OMP_NUM_THREADS"] = "1"  # each worker has one core; torch would take all of them
+
+# no test fails by the time that it takes: how long that is depends on what else the machine does
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
 
 _MOST_WORKERS = 4  # the longest group, tests/journey, takes a quarter of the whole
 

@@ -77,7 +77,7 @@ def test_train_parses_its_compiled_hyperparameters(environment: str) -> None:
     assert parsed.train_manifest_uri("job-1") == f"{evidence}/train/job-1/manifest.json"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(ADMITTED)
 def test_the_steps_accept_every_value_that_the_table_admits(chosen: dict[str, Value]) -> None:
     from steps.prepare.arguments import parse as parse_prepare

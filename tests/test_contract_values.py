@@ -114,7 +114,7 @@ def test_step_limits_are_those_of_the_steps_and_the_table_admits_no_more(
     )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.sampled_from(["RawTable", "CuratedTable", "ModelName", "ModelAlias"]), st.text(max_size=80)
 )

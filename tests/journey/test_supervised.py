@@ -80,7 +80,7 @@ def test_a_killed_worker_is_shown_and_another_one_is_started(
     finally:
         supervisor.resume()
     wait_for(lambda: environment.status(execution) == "Succeeded", seconds=240)
-    assert f"execution {name}" not in shown_by_status(environment, capsys)
+    assert f"execution {name}  Register:" not in shown_by_status(environment, capsys)
     added = log_of(environment)[before:]
     assert "supervisor the worker ended with -9; another one starts in 1 s" in added
     assert supervised_worker(environment.state).pid != worker.pid

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from steps.governance.errors import NameRefused
@@ -120,7 +120,6 @@ def test_an_alias_that_the_registry_reserves_or_cannot_hold_is_refused(alias: st
         checked_alias(alias)
 
 
-@settings(deadline=None)  # the first example imports mlflow
 @given(st.from_regex(r"[a-z][a-z0-9_]{0,10}", fullmatch=True))
 @example("latest")
 @example("v1")

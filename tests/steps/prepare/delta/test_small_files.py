@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from steps.governance.errors import GovernanceError
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 40 << 20), max_size=60), st.integers(1, 8))
 def test_every_file_is_in_one_group_and_no_group_is_too_large(sizes: list[int], tasks: int) -> None:
     groups = raw_rows.grouped(sizes, tasks=tasks)
@@ -102,7 +101,6 @@ def test_a_file_with_two_spellings_of_a_column_is_refused(tmp_path: Path) -> Non
         list(task([pa.record_batch({"id": [0]})]))
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.lists(st.integers(0, 40), max_size=12), max_size=8),
     st.integers(1, 6),

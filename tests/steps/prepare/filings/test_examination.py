@@ -4,7 +4,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from steps.prepare.filings import examination
@@ -190,7 +190,6 @@ def test_equal_text_has_an_equal_digest_with_any_page_furniture() -> None:
     assert judged(item_1a=text.replace("case 1", "case 9"))["section_sha256"] != plain
 
 
-@settings(deadline=None)  # what it takes depends on what else the machine does
 @given(
     st.lists(
         st.fixed_dictionaries(

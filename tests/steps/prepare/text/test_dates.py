@@ -3,7 +3,7 @@
 from datetime import UTC, date, datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from steps.prepare.text import dates
@@ -11,7 +11,6 @@ from steps.prepare.text import dates
 DAYS = st.dates(date(1993, 1, 1), datetime.now(UTC).date())
 
 
-@settings(deadline=None)  # a loaded machine may be slow
 @given(DAYS)
 def test_a_day_is_read_back_from_every_form_that_cannot_mean_another(day: date) -> None:
     noon = int(datetime(day.year, day.month, day.day, 12, tzinfo=UTC).timestamp())
@@ -24,7 +23,6 @@ def test_a_day_is_read_back_from_every_form_that_cannot_mean_another(day: date) 
     assert {dates.day(form) for form in forms} == {(day.isoformat(), None)}
 
 
-@settings(deadline=None)  # a loaded machine may be slow
 @given(DAYS)
 def test_a_day_with_its_year_last_is_taken_unless_two_days_can_be_meant(day: date) -> None:
     for form in (f"{day:%m/%d/%Y}", f"{day:%d.%m.%Y}", f"{day.month}/{day.day}/{day.year} 4:05 PM"):

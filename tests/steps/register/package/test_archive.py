@@ -71,7 +71,7 @@ def test_a_bomb_is_refused_before_it_unfolds() -> None:
         unpack(gzip.compress(one() + bytes(50 * 1024 * 1024), 9))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.integers(0, 2**32 - 1))
 def test_a_mutated_archive_is_read_or_refused(seed: int) -> None:
     """Of a good tar, bytes are changed, cut or doubled: the reader returns listed names only."""
