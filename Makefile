@@ -14,7 +14,7 @@ run: $(READY)  ## set up, then the whole governed fine-tune on this machine, on 
 	.venv/bin/python -m pipeline.local run
 
 # Each worker process runs whole files, so what a file shares is started once (tests/conftest.py).
-# There are two workers more than cores, at most four.
+# There is one worker more than cores, at most four.
 PYTEST = .venv/bin/python -m pytest --numprocesses auto --no-loadscope-reorder
 
 test: $(READY) build/spark-venv/ready  ## set up, then the tests that this machine can run, on all its cores

@@ -84,8 +84,8 @@ class _Failures:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Return two workers more than there are cores: most of them wait for other processes."""
-    return min((os.cpu_count() or 1) + 2, _MOST_WORKERS)
+    """Return one worker more than there are cores: many tests wait for other processes."""
+    return min((os.cpu_count() or 1) + 1, _MOST_WORKERS)
 
 
 @pytest.hookimpl(optionalhook=True)
