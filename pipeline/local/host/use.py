@@ -4,7 +4,8 @@
     if use.may_stop(): …        # True for who started the servers, if nobody else uses them
 
 Each `run` holds a shared lock on one file until it ends, however it ends: the system takes the
-lock of a killed process away. `down` that a person types stops the servers also while a run uses them.
+lock of a killed process away. `down` that a person types stops the servers also while a run
+uses them.
 """
 
 import fcntl
