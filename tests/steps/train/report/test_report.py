@@ -84,7 +84,7 @@ def test_the_page_shows_every_number_a_reader_decides_by() -> None:
 
 def test_the_charts_are_there_and_the_best_step_has_a_ring() -> None:
     text = html_page.render(example())
-    assert text.count("<svg") == text.count("</svg>") == 3
+    assert text.count("<svg") == text.count("</svg>") == 6  # each for two widths
     assert text.count('r="7"') == 1
     assert text.count('r="3"') == 5, "one dot for each evaluation, that of the base included"
 
