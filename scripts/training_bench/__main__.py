@@ -86,9 +86,18 @@ def parse(argv: list[str]) -> argparse.Namespace:
     arguments = parser.parse_args(argv)
     if arguments.quick:
         arguments.rounds = 1
+    for path in filter(None, (arguments.into, arguments.json)):  # before minutes of measuring
+        if not _may_write(path, there=path == arguments.into):
+            parser.error(f"{path}: expected a file that may be written")
     if arguments.rounds < 1 or arguments.threads < 1:
         parser.error("--rounds and --threads: expected at least 1")
     return arguments
+
+
+def _may_write(path: Path, *, there: bool) -> bool:
+    """Return whether a file can be written; `there`: it exists, since a table in it is changed."""
+    asked = path if there or path.exists() else path.parent
+    return os.access(asked, os.W_OK) and not path.is_dir()
 
 
 def about(arguments: argparse.Namespace) -> str:
