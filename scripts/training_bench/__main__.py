@@ -69,11 +69,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
         default=sections.SECTIONS,
         help="sections (default all)",
     )
-    parser.add_argument(
-        "--rehearse-gpu",
-        action="store_true",
-        help="run the code of the GPU rows on the CPU, with tiny shapes",
-    )
+    rehearsed = "run the code of the GPU rows on the CPU, with tiny shapes"
+    parser.add_argument("--rehearse-gpu", action="store_true", help=rehearsed)
     parser.add_argument(
         "--minutes",
         type=float,
