@@ -76,8 +76,7 @@ def _run(arguments: argparse.Namespace) -> int:
         kept = kept or not _stopped(state)
     if travelled.warning:
         note(f"warning      {travelled.warning}")
-    run = travelled.outcome.id if travelled.outcome else ""
-    note(_what_next(arguments, run, kept=kept))
+    note(_what_next(arguments, travelled.outcome, kept=kept))
     return 0 if travelled.outcome is not None and travelled.outcome.succeeded else 1
 
 
@@ -111,13 +110,15 @@ def _checked(words: Sequence[str]) -> dict[str, str]:
     return overrides
 
 
-def _what_next(arguments: argparse.Namespace, run: str, *, kept: bool) -> str:
+def _what_next(arguments: argparse.Namespace, outcome: Any, *, kept: bool) -> str:
     if kept:
+        run = outcome.id if outcome else ""
+        logs = outcome is not None and not outcome.succeeded and not outcome.rejected
         return (
             f"left running; look around with: {_env_command(arguments)}\n"
             "  all runs:   python -m pipeline.runs\n"
             f"  as a page:  python -m pipeline.report --execution {run}"
-        )
+        ) + (f"\n  its log:    python -m pipeline.logs {run}" if logs else "")
     return "stopped; to look around afterwards, add --keep to the same command"
 
 
@@ -224,7 +225,8 @@ def _filings(arguments: argparse.Namespace) -> Any:
     if not arguments.filings:
         return corpus.small()
     rows = filings.read(arguments.filings)
-    note(f"corpus      {len(rows)} filings of {', '.join(map(str, arguments.filings))}")
+    word = "filing" if len(rows) == 1 else "filings"
+    note(f"corpus      {len(rows)} {word} of {', '.join(map(str, arguments.filings))}")
     return filings.Filings(rows, asked_for=True)
 
 
