@@ -66,6 +66,12 @@ def test_training_is_in_proportion_to_the_steps_and_prepare_is_not(read: Any) ->
     assert read(run("one"), Epochs="6").seconds["Prepare"] == 60
 
 
+def test_of_similar_runs_that_with_the_nearest_number_of_steps_is_taken(read: Any) -> None:
+    runs = run("three", MaxSteps="3", hour=3), run("thirty", MaxSteps="30", hour=1)
+    assert read(*runs, MaxSteps="300").of == "thirty"
+    assert read(*runs, MaxSteps="4").of == "three"
+
+
 def test_only_the_steps_are_scaled_where_the_report_has_their_seconds(
     read: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
