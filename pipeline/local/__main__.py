@@ -50,8 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     overrides = _checked(arguments.set)
     state = _state(arguments)
-    state.load()
-    state.require_free()
+    state.require_free(_ports(arguments))
     given = _filings(arguments)  # all before the imports below, which take seconds
     from pipeline.local import journey, result
 
@@ -124,8 +123,7 @@ def _what_next(arguments: argparse.Namespace, outcome: Any, *, kept: bool) -> st
 
 def _up(arguments: argparse.Namespace) -> int:
     state = _state(arguments)
-    state.load()  # a record that cannot be read is refused before the imports below
-    state.require_free()
+    state.require_free(_ports(arguments))  # and a record that cannot be read, before the imports
     given = _filings(arguments)
     from pipeline.local import environment
 
@@ -233,12 +231,11 @@ def _filings(arguments: argparse.Namespace) -> Any:
 def _options(arguments: argparse.Namespace, given: Any) -> Any:
     from pipeline.local.environment import Options
 
-    ports = {
-        "aws": arguments.aws_port,
-        "workspace": arguments.workspace_port,
-        "tracking": arguments.tracking_port,
-    }
-    return Options(filings=given, engine=arguments.engine, identity=arguments.identity, ports=ports)
+    return Options(given, arguments.engine, arguments.identity, _ports(arguments))
+
+
+def _ports(arguments: argparse.Namespace) -> dict[str, int | None]:
+    return {name: getattr(arguments, f"{name}_port") for name in ("aws", "workspace", "tracking")}
 
 
 if __name__ == "__main__":
