@@ -73,7 +73,7 @@ class Packages:
                     return _same(made, given)
             number = edited["_last"] = edited["_last"] + 1
             arn = self._account.arn("sagemaker", f"{PACKAGE}/{name}/{number}")
-            self._store.add(PACKAGE, arn, _document(arn, name, number, given, caller, token))
+            self._store.add(PACKAGE, arn, _document(arn, given, caller, token=token))
         return {_ARN: arn}
 
     def describe(self, caller: Caller, request: Document) -> Document:
@@ -132,9 +132,8 @@ class ModelPackages:
         self.operations = {**self.groups.operations, **Packages(account, self.groups).operations}
 
 
-def _document(
-    arn: str, name: str, number: int, given: Document, caller: Caller, token: str | None
-) -> Document:
+def _document(arn: str, given: Document, caller: Caller, *, token: str | None) -> Document:
+    name, _, number = arn.rpartition(f":{PACKAGE}/")[2].partition("/")
     defaults = {"ModelApprovalStatus": PENDING, "CustomerMetadataProperties": {}}
     return {
         **defaults,
@@ -142,7 +141,7 @@ def _document(
         _ARN: arn,
         "ModelPackageName": name,
         "ModelPackageGroupName": name,
-        "ModelPackageVersion": number,
+        "ModelPackageVersion": int(number),
         "CreationTime": now(),
         "CreatedBy": user_context(caller),
         "ModelPackageStatus": "Completed",
@@ -159,7 +158,7 @@ def _same(made: Document, given: Document) -> Document:
 
 
 def _check(operation: str, request: Document, served: set[str]) -> None:
-    """Refuse what is not served, what a pattern of the model excludes, and a card that is no JSON.
+    """Refuse what is not served, what a pattern of the model excludes, and a card that is not JSON.
 
     `limits` has checked lengths before.
     """
@@ -177,7 +176,7 @@ def _check(operation: str, request: Document, served: set[str]) -> None:
 
 
 def _unmatched(shape: Any, value: Any, where: str = "") -> Any:
-    """Yield where a text does not match the model's pattern, or is none of its words."""
+    """Yield where a text does not match the model's pattern, or is not one of its words."""
     if shape.type_name == "structure":
         for name, inner in value.items():
             yield from _unmatched(shape.members[name], inner, f"{where}.{name}".lstrip("."))

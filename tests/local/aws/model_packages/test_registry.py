@@ -1,4 +1,4 @@
-"""SageMaker's own registry in the embedded environment, with unchanged boto3 and enforced rights."""
+"""SageMaker's own registry in the embedded environment, by unchanged boto3 with enforced rights."""
 
 import re
 import uuid
