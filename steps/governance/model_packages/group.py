@@ -66,6 +66,14 @@ class PackageGroup:
         Raises:
             NotFound: the group does not exist.
         """
+        yield from ((arn, description) for arn, description, _ in self.statuses())
+
+    def statuses(self) -> list[tuple[str, str, str]]:
+        """Return ARN, description and approval status of each package, oldest first.
+
+        Raises:
+            NotFound: the group does not exist.
+        """
         with _translated(f"list the packages of {self.name}"):
             pages = self._client.get_paginator("list_model_packages").paginate(
                 ModelPackageGroupName=self.name,
@@ -73,12 +81,15 @@ class PackageGroup:
                 SortOrder="Ascending",
                 PaginationConfig={"PageSize": _PAGE},
             )
-            found = [
-                (str(each["ModelPackageArn"]), str(each.get("ModelPackageDescription", "")))
+            return [
+                (
+                    str(each["ModelPackageArn"]),
+                    str(each.get("ModelPackageDescription", "")),
+                    str(each.get("ModelApprovalStatus", "")),
+                )
                 for page in pages
                 for each in page["ModelPackageSummaryList"]
             ]
-        yield from found
 
     def find(self, beginning: str) -> str | None:
         """Return the ARN of the oldest package whose description begins so, or None."""

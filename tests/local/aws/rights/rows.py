@@ -57,7 +57,7 @@ PACKAGES = {  # UpdateModelPackage of the reconciler has a condition: conditions
         PACKAGE_GROUP,
         {
             "CreateModelPackage": {"approver"},
-            "ListModelPackages": HANDED,
+            "ListModelPackages": HANDED | {"scientist"},
             "DescribeModelPackage UpdateModelPackage DeleteModelPackageGroup": NOBODY,
             "PutModelPackageGroupPolicy": NOBODY,
         },
@@ -67,7 +67,8 @@ PACKAGES = {  # UpdateModelPackage of the reconciler has a condition: conditions
         MODEL_PACKAGE,
         {
             "CreateModelPackage UpdateModelPackage": {"approver"},
-            "ListModelPackages DescribeModelPackage": HANDED,
+            "ListModelPackages": HANDED | {"scientist"},
+            "DescribeModelPackage": HANDED,
             "DeleteModelPackage AddTags CreateModel": NOBODY,
         },
     ),
