@@ -13,6 +13,7 @@ import resource
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,10 @@ def job(spark: Any, raw: Path, root: Path) -> Any:
     catalog = fakes.FolderCatalog(root)
     catalog.add("edgar.raw.filings", raw)
     store, evidence = DeltaRsStore(spark), fakes.MemoryEvidence()
-    return Job(fakes.arguments(root), catalog, store, evidence).run()  # type: ignore[arg-type]
+    arguments = fakes.arguments(root)
+    # The words of a large corpus of few sentences repeat, so its eval overlaps with train.
+    arguments = replace(arguments, contract=replace(arguments.contract, most_overlap=1.0))
+    return Job(arguments, catalog, store, evidence).run()  # type: ignore[arg-type]
 
 
 def digests(root: Path) -> list[int]:
