@@ -68,6 +68,8 @@ def main(raw: Path, scratch: Path) -> None:
         "examples": prepared.counts.examples_train + prepared.counts.examples_eval,
         "rejected": prepared.counts.rejected_by_reason,
         "digests": digests(scratch / "second"),
+        "counts": prepared.counts.model_dump(mode="json"),
+        "checks": {check.name: check.found for check in prepared.contract.checks},
     }
     spark.stop()  # its threads end while the server still answers
     print(json.dumps(found))
