@@ -45,6 +45,7 @@ def composed(config: Config, found: Evidence) -> dict[str, Any]:
         *bill.sections(found.bill),
         pages.of_run(documents, found.logged, drawing=(found.traced or {}).get("drawing")),
         *origin_sections.approvals(found.traced),
+        *origin_sections.packages(found.traced),
         *origin_sections.audit(found.audited),
         origin_sections.repetition(config, run, documents),
         *_notes(found),
