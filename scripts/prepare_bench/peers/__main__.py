@@ -22,7 +22,7 @@ import polars as pl
 import pyarrow as pa
 from deltalake import DeltaTable
 
-from pipeline.local.aws.emr_serverless.driver_run import ALLOCATION
+from pipeline.local.aws.emr_serverless.driver_run import SAIL_ENVIRONMENT
 from scripts.prepare_bench.__main__ import measured, raw_table
 from scripts.prepare_bench.corpus import Shape, filings
 from steps.prepare.arrow_tasks import bounded
@@ -130,7 +130,7 @@ def _run(command: list[str]) -> Found:
     done = subprocess.run(
         command,
         cwd=_REPOSITORY,
-        env=os.environ | ALLOCATION,
+        env=os.environ | SAIL_ENVIRONMENT,
         stdout=subprocess.PIPE,
         text=True,
         check=True,
