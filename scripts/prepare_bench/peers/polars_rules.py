@@ -4,7 +4,7 @@
     made.kept, made.dropped                           # the rows of both tables
 
 Repeats are found by the program's own NumPy functions (`steps.prepare.repeats`), called once for
-all rows. What is a plan of Spark in `steps.prepare.verdict` is written anew here.
+all rows. What is a plan of Spark in `steps.prepare.verdict` is polars here.
 """
 
 from typing import NamedTuple
