@@ -2,8 +2,8 @@
 
     found, notes = of_versions(region, "governed-finetune-dev", answer.versions)
 
-The evidence does not have them: a package follows the ledger, and `pipeline.audit` compares both. One list
-call, which is a read and is repeated; a refusal is a note.
+The evidence does not have them: a package follows the ledger, and `pipeline.audit` compares both.
+One list call, which is a read and is repeated; a refusal is a note.
 """
 
 from collections.abc import Iterable, Mapping
