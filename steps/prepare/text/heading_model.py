@@ -33,7 +33,7 @@ from steps.prepare.text.section_features import SCORES
 _NEVER = -100_000
 
 WEIGHTS = Path(__file__).with_name("heading_weights.json")
-WEIGHTS_SHA256 = "8fe32f9f7e8c45dbabca92eb7100b8f56f433c4a6cc585906389bbe17c5e7f5e"
+WEIGHTS_SHA256 = "27f9600b4e32bff7f0bc6f1b4b55ff247e83071387bce9dd0c3e636c35567ee1"
 
 Term = tuple[str, ...]
 Table = npt.NDArray[np.int32]

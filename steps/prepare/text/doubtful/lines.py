@@ -15,11 +15,13 @@ import polars as pl
 
 from steps.prepare.text.doubtful import words
 from steps.prepare.text.doubtful.trees import Trees
+from steps.prepare.text.section_features import SCORES
 from steps.prepare.text.sentences import first_sentence
 
-DOUBT: Final = 400  # hundredths; a score beyond it, on either side, is not in doubt
+DOUBT: Final = 200  # hundredths; a score beyond it, on either side, is not in doubt
 _FAR = -999
-_SEARCHED = 1_500  # characters of each text
+_PLACES: Final = {"before": -1, "after": 1, "before_2": -2, "after_2": 2}
+_BELOW, _AROUND = 1_200, 600  # characters that are searched
 _TEXTS = ("unit", "below", "before", "after")
 _PAIRS = (
     ("unit", "below"), ("unit", "before"), ("unit", "after"), ("below", "before"),
@@ -66,29 +68,23 @@ def _replaced(scores: pl.Series, lines: pl.Series, by: pl.Series) -> pl.Series:
 
 def described(scored: pl.DataFrame) -> pl.DataFrame:
     """Return the doubtful paragraphs: `line` (their place) and `COLUMNS`."""
-    best = pl.max_horizontal("standing", "run_in")
-    near = scored.with_row_index("line").with_columns(best=best, **_scores_near(best))
-    run_in = (pl.col("run_in") > pl.col("standing")) & pl.col("first").is_not_null()
-    texts = near.with_columns(is_run_in=run_in, **_paragraphs_near())
-    doubtful = texts.filter(pl.col("best").abs() < DOUBT).with_columns(**_texts())
-    compared = _compared(doubtful)
-    found = compared.with_columns(**_next()).with_columns(**_counted())
+    own = scored.select("row", "paragraph", "first", *SCORES, *_OF_SECTION).with_row_index("line")
+    near = own.with_columns(best=pl.max_horizontal("standing", "run_in")).with_columns(
+        **{f"score_{name}": _near("best", distance, _FAR) for name, distance in _PLACES.items()},
+        at_before=_near("paragraph", -1, ""),
+        at_1=_near("paragraph", 1, ""),
+        at_2=_near("paragraph", 2, ""),
+        is_run_in=(pl.col("run_in") > pl.col("standing")) & pl.col("first").is_not_null(),
+    )
+    doubtful = near.filter(pl.col("best").abs() < DOUBT).with_columns(**_texts())
+    found = _compared(doubtful).with_columns(**_next()).with_columns(**_counted())
     return found.select("line", *(pl.col(name).cast(pl.Int32) for name in COLUMNS))
 
 
-def _scores_near(best: pl.Expr) -> dict[str, pl.Expr]:
-    places = {"before": 1, "after": -1, "before_2": 2, "after_2": -2}
-    return {
-        f"score_{name}": best.shift(distance).over("row").fill_null(_FAR)
-        for name, distance in places.items()
-    }
-
-
-def _paragraphs_near() -> dict[str, pl.Expr]:
-    line = pl.col("paragraph")
-    return {
-        f"at_{distance}": line.shift(-distance).over("row").fill_null("") for distance in (-1, 1, 2)
-    }
+def _near(name: str, distance: int, missing: int | str) -> pl.Expr:
+    """Return a column's value some paragraphs further on in the section, whose rows adjoin."""
+    same = pl.col("row").shift(-distance) == pl.col("row")
+    return pl.when(same).then(pl.col(name).shift(-distance)).otherwise(pl.lit(missing))
 
 
 def _texts() -> dict[str, pl.Expr]:
@@ -101,11 +97,11 @@ def _texts() -> dict[str, pl.Expr]:
     return {
         "unit": unit,
         "own_score": pl.when(run_in).then("run_in").otherwise("standing"),
-        "below": below.str.slice(0, _SEARCHED),
-        "before": pl.col("at_-1").str.slice(-_SEARCHED),
-        "after": after.str.slice(0, _SEARCHED),
+        "below": below.str.slice(0, _BELOW),
+        "before": pl.col("at_before").str.slice(-_AROUND),
+        "after": after.str.slice(0, _AROUND),
         "characters_below": below.str.len_chars(),
-        "characters_before": pl.col("at_-1").str.len_chars(),
+        "characters_before": pl.col("at_before").str.len_chars(),
     }
 
 

@@ -49,7 +49,10 @@ def test_more_lines_than_fit_at_once_get_the_same_scores(monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("style", styled.HEADINGS)
-def test_only_doubtful_paragraphs_are_judged_again(style: str) -> None:
+def test_only_doubtful_paragraphs_are_judged_again(
+    style: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lines, "DOUBT", 700)
     before = scored(style)
     after = lines.judged(before, trees.read(CERTAIN, lines.COLUMNS))
     best = before.select(best=pl.max_horizontal("standing", "run_in"))["best"]
@@ -62,7 +65,8 @@ def test_only_doubtful_paragraphs_are_judged_again(style: str) -> None:
 
 
 @pytest.mark.parametrize("style", styled.HEADINGS)
-def test_every_column_has_a_value(style: str) -> None:
+def test_every_column_has_a_value(style: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "DOUBT", 700)
     before = scored(style)
     as_if_run_in = before.filter(pl.col("first").is_not_null()).with_columns(kind=pl.lit(RUN_IN))
     for found, columns in (
