@@ -128,6 +128,8 @@ def check_account(arn: str, config: Config) -> None:
 def _remedy(code: str, text: str, config: Config) -> str:
     if "/execution/" in text and code.startswith("ResourceNotFound"):
         return f"\n  do  choose one of: {command.line('pipeline.runs', config.environment)}"
+    if code.startswith("ResourceNotFound") and config.pipeline.name in text:
+        return f"\n  do  deploy it: {command.line_as('ci', 'pipeline.upsert', config.environment)}"
     found = next((remedy for start, remedy in _REMEDIES.items() if code.startswith(start)), None)
     return f"\n  do  {found}" if found else ""
 

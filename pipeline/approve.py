@@ -6,7 +6,8 @@
 
 It runs with the AWS role `approver` and needs its Databricks principal in the group
 `evidence.approvers_group`. A signed approval and its entry in the ledger are written before the
-version's tag and the alias change. The same command again changes nothing, and after a crash it
+version's tag and the alias change; its package in SageMaker's own registry follows, if conf names a
+group (`register.model_package_group`). The same command again changes nothing, and after a crash it
 continues. Who started the execution cannot approve its model. An alias that a run may set
 (`limits.aliases` of conf) is not approved, because the next run would move it.
 """
@@ -51,6 +52,10 @@ def arguments(configured: Config) -> list[str]:
         "--databricks-secret-id": evidence.approver_secret_id,
         "--region": configured.aws.region,
     }
+    register = configured.register
+    if register.model_package_group and register.serving_image:
+        settings["--model-package-group"] = register.model_package_group
+        settings["--serving-image"] = register.serving_image
     return [word for pair in settings.items() for word in pair]
 
 

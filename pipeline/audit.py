@@ -56,6 +56,8 @@ def arguments(configured: Config) -> list[str]:
         "--retention-days": str(evidence.retention_days),
         "--object-lock-days": str(evidence.object_lock_days),
     }
+    if configured.register.model_package_group:
+        settings["--model-package-group"] = configured.register.model_package_group
     return [word for pair in settings.items() for word in pair]
 
 

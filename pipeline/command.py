@@ -171,6 +171,15 @@ def line(module: str, environment: str, words: str = "") -> str:
     return f"python -m {module}{named} {words}".rstrip()
 
 
+def line_as(role: str, module: str, environment: str, words: str = "") -> str:
+    """Return `line` for the shell of a role: that of the embedded environment may have
+    the keys of another one. In an account a person signs in as they do there."""
+    typed = line(module, environment, words)
+    if environment != _LOCAL or os.environ.get(ROLE) in (None, role):
+        return typed
+    return f'eval "$(python -m pipeline.local env --as {role})" && {typed}'
+
+
 def coloured(stream: IO[str]) -> bool:
     """Return whether to write colours: to a terminal, and not where $NO_COLOR is set."""
     return columns(stream) > 0 and not os.environ.get("NO_COLOR")

@@ -67,6 +67,8 @@ def settings(configured: Config, role: str = _ROLES[0]) -> list[str]:
         "--databricks-host": configured.databricks.host,
         "--databricks-secret-id": secrets[role],
     }
+    if configured.register.model_package_group:
+        values["--model-package-group"] = configured.register.model_package_group
     return [word for pair in values.items() for word in pair]
 
 

@@ -11,9 +11,6 @@ import json
 import sys
 from pathlib import Path
 
-from pipeline import definition
-from pipeline.configuration import config
-
 ROOT = Path(__file__).resolve().parents[1]
 GOLDEN = ROOT / "tests" / "golden"
 ENVIRONMENTS = ("local", "dev", "prod")
@@ -43,6 +40,9 @@ def variables() -> dict[str, str]:
 
 def rendered(environment: str) -> str:
     """Return the compiled definition as indented JSON."""
+    from pipeline import definition  # imports SageMaker's SDK for seconds, which --help need not
+    from pipeline.configuration import config
+
     compiled = definition.compiled(config.load(environment, environ=variables()))
     return json.dumps(json.loads(compiled), indent=1) + "\n"
 

@@ -56,6 +56,8 @@ def _of_conf(config: Config) -> dict[str, str]:
         "PrepareImage": config.prepare.image,
         "MaxVcpus": str(config.prepare.max_vcpus),
         "WorkerKind": config.register.compute,
+        # stated without a group too: otherwise the rights of an earlier one would stay
+        "ModelPackageGroup": config.register.model_package_group or "",
     }
     if config.openlineage is not None and config.openlineage.domain:
         values["OpenLineageDomain"] = config.openlineage.domain

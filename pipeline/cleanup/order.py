@@ -7,7 +7,7 @@ then, with the reason, and the others are removed. Only what has bootstrap's mar
 What evidence names in the catalog stays: pipeline/cleanup/evidence.py has the reason. Evidence is
 locked, and its bucket's policy lets nobody remove it. So the layer that has it (`foundation`) and
 the roles which that layer names (`identity`) stay, with the governed and artifact buckets that
-their policies protect.
+their policies protect, and the group of model packages, whose packages may be deployed somewhere.
 
 What is absent is not deleted again, so a crash or a lost answer is repaired by a repetition.
 """

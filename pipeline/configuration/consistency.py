@@ -21,6 +21,8 @@ from pipeline.configuration.sections import limits, openlineage
 from pipeline.configuration.sections.account import Principal
 from pipeline.configuration.sections.prepare import MAX_VCPUS
 
+_MOST_IMAGE = 255  # characters
+
 
 def faults(document: Mapping[str, Any], *, ids_known: bool = True) -> Iterator[Fault]:
     """Yield every fault between the keys of a file whose derived values are filled in.
@@ -46,6 +48,7 @@ def faults(document: Mapping[str, Any], *, ids_known: bool = True) -> Iterator[F
     yield from _vcpus(document)
     yield from _connector(document)
     yield from _spot(document)
+    yield from _packages(document)
     yield from openlineage.faults(document)
     if isinstance(defaults := document.get("parameters"), dict):
         yield from (
@@ -188,6 +191,27 @@ def _spot(document: Mapping[str, Any]) -> Iterator[Fault]:
         yield (
             "train.max_wait_seconds",
             f"expected at least train.max_runtime_seconds ({runtime}) with use_spot, got {got}",
+        )
+
+
+def _packages(document: Mapping[str, Any]) -> Iterator[Fault]:
+    """A fault of a package's image: without a group nothing has it, and without it no package can
+    be deployed. SageMaker takes 255 characters (botocore 1.44.5, ContainerImage).
+    """
+    group, image = (
+        _at(document, f"register.{key}") for key in ("model_package_group", "serving_image")
+    )
+    if (group is None) != (image is None):
+        missing, given = (
+            ("serving_image", "model_package_group")
+            if image is None
+            else ("model_package_group", "serving_image")
+        )
+        yield f"register.{missing}", f"missing; register.{given} needs it"
+    if isinstance(image, str) and len(image) > _MOST_IMAGE:
+        yield (
+            "register.serving_image",
+            f"expected at most {_MOST_IMAGE} characters, got {len(image)}",
         )
 
 

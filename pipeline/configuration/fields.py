@@ -205,3 +205,8 @@ Experiment = Annotated[
     Field(description="/folder/name of an experiment in the workspace, or null"),
 ]
 Image = Annotated[str, AfterValidator(_image), Field(description="an image by digest")]
+# Lower case only: SageMaker writes an ARN's names so [unverified], and policies name the ARN.
+ModelPackageGroup = Annotated[
+    str,
+    _text(r"[a-z0-9](-*[a-z0-9]){0,62}", "lower-case letters, digits and hyphens, 63 at most", 63),
+]

@@ -35,6 +35,9 @@ _READS = {
     ),
     "AWS::SQS::Queue": Read("sqs", "get_queue_url", "QueueName"),
     "AWS::EMRServerless::Application": Read("emr-serverless", "get_application", "applicationId"),
+    "AWS::SageMaker::ModelPackageGroup": Read(
+        "sagemaker", "describe_model_package_group", "ModelPackageGroupName"
+    ),
     "AWS::CloudTrail::Trail": Read("cloudtrail", "get_trail", "Name"),
     "AWS::ECS::Cluster": Read("ecs", "describe_clusters", "clusters", "clusters", many=True),
     "AWS::ECS::TaskDefinition": Read("ecs", "describe_task_definition", "taskDefinition"),
@@ -90,7 +93,9 @@ def _check(title: str, read: Read, physical: str, client: Client, *, fix: str) -
         answer = call(**{read.argument: [value] if read.many else value})
     except ClientError as error:
         code = str(error.response.get("Error", {}).get("Code", ""))
-        if any(word in code for word in _ABSENT):
+        # SageMaker's registry has one code for all that it refuses
+        absent = code == "ValidationException" and "does not exist" in str(error)
+        if absent or any(word in code for word in _ABSENT):
             return Check.of(title, False, expected="to exist", found=code, fix=fix)
         return Check(title, UNKNOWN, "an answer", str(error)[:300], f"allow {read.operation}")
     if "DeletedDate" in answer:

@@ -240,7 +240,7 @@ def _deployed(config: Config, client: Any) -> dict[str, Any]:
             message = (
                 f"pipeline {name!r} does not exist in account {config.aws.account_id}, "
                 f"{config.aws.region}; "
-                f"deploy it: {command.line('pipeline.upsert', config.environment)}"
+                f"deploy it: {command.line_as('ci', 'pipeline.upsert', config.environment)}"
             )
             raise UsageError(message) from error
     account.check_account(found["PipelineArn"], config)

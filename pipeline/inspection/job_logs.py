@@ -21,7 +21,7 @@ from pipeline.configuration.config import Config
 from pipeline.execution.outcome import StepState
 
 TRAINING_GROUP, EMR_GROUP = "/aws/sagemaker/TrainingJobs", "/aws/emr-serverless"
-_PAUSE_SECONDS = 2.0
+PAUSE_SECONDS = 2.0
 _HIDDEN = "[hidden]"
 # Key ids and tokens by their form, and values after a name of a secret. Each form is documented by
 # its issuer: AWS key ids, Databricks and GitHub tokens, JSON web tokens.
@@ -78,7 +78,7 @@ def followed(
         yield from reader.more()
         if last:
             return
-        sleep(_PAUSE_SECONDS)
+        sleep(PAUSE_SECONDS)
 
 
 def redacted(text: str) -> str:

@@ -50,15 +50,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     overrides = _checked(arguments.set)
     state = _state(arguments)
-    was_running = state.load().running  # then this command does not stop it
+    state.load()
+    state.require_free()
     given = _filings(arguments)  # all before the imports below, which take seconds
-    from pipeline.local import environment, journey, result
+    from pipeline.local import journey, result
 
-    kept = arguments.keep or was_running
+    kept = arguments.keep
     try:
         with progress.shown(sys.stderr) as show:
             options = _options(arguments, given)
             travelled = journey.travel(state, options, overrides, announce=note, show=show)
+        kept = kept or not state.use.started_here
         # Before `down`, which a full disk can end with an error
         if arguments.json:
             output(json.dumps(result.document(travelled), indent=2, default=str))
@@ -66,17 +68,36 @@ def _run(arguments: argparse.Namespace) -> int:
             rows = result.rows(travelled, kept=kept)
             output("\n".join(f"{name:<12} {value}" for name, value in rows))
     except KeyboardInterrupt:
-        kept = was_running
-        note(f"\ninterrupted; {'the environment runs on' if kept else 'stopping the servers …'}")
+        kept = False
+        runs_on = state.load().running and not state.use.started_here
+        note(f"\ninterrupted; {'the environment runs on' if runs_on else 'stopping the servers …'}")
         raise
     finally:
-        if not kept:
-            environment.down(state)
+        kept = kept or not _stopped(state)
     if travelled.warning:
         note(f"warning      {travelled.warning}")
     run = travelled.outcome.id if travelled.outcome else ""
     note(_what_next(arguments, run, kept=kept))
     return 0 if travelled.outcome is not None and travelled.outcome.succeeded else 1
+
+
+def _stopped(state: Any) -> bool:
+    """Stop the servers that this command started, unless another `run` uses them now."""
+    from pipeline.local import environment
+    from pipeline.local.host.state import Busy
+
+    if not state.use.started_here:
+        return False
+    try:
+        if state.use.may_stop():
+            environment.down(state)
+            return True
+    except Busy:  # another `run` begins
+        pass
+    finally:
+        state.use.end()
+    note(f"left running, since another run uses it; to stop it: {state.typed('down')}")
+    return False
 
 
 def _checked(words: Sequence[str]) -> dict[str, str]:
@@ -103,6 +124,7 @@ def _what_next(arguments: argparse.Namespace, run: str, *, kept: bool) -> str:
 def _up(arguments: argparse.Namespace) -> int:
     state = _state(arguments)
     state.load()  # a record that cannot be read is refused before the imports below
+    state.require_free()
     given = _filings(arguments)
     from pipeline.local import environment
 
@@ -114,6 +136,7 @@ def _up(arguments: argparse.Namespace) -> int:
         return 0
     from pipeline.local.notifications.bulletin import Bulletin
 
+    command.begin("environment")
     started = environment.up(state, _options(arguments, given))
     note(f"up; use it with: {_env_command(arguments)}")
     Bulletin(started).show()

@@ -72,6 +72,7 @@ def travel(
             _name_corpus(announce, environment.fill(running, options))
             journey.deployed = commands.deploy.document("upsert")
             environment.complete(running)
+            state.use.begin(fresh=running.fresh)
         bulletin = Bulletin(running, brief=True)
         with journey.timed("execution"):
             watching = bulletin.along(commands.starting_query(show))

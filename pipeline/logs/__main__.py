@@ -2,7 +2,7 @@
 
     python -m pipeline.logs --env dev 4x7k2m9p1q0z              # the step that failed, or runs
     python -m pipeline.logs --env dev 4x7k2m9p1q0z Prepare
-    python -m pipeline.logs --env dev 4x7k2m9p1q0z --follow     # until the step ends
+    python -m pipeline.logs --env dev 4x7k2m9p1q0z --follow     # each step's, until the run ends
     python -m pipeline.logs --env dev 4x7k2m9p1q0z Train --tail 20
 
 Prepare and Train have logs that a data scientist may read; the other steps start no job. Register's
@@ -12,9 +12,10 @@ replaced by [hidden].
 
 import json
 import sys
+import time
 from argparse import ArgumentParser, Namespace
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from pipeline import account, command
@@ -36,15 +37,48 @@ def main(argv: Sequence[str] | None = None) -> int:
     client = account.sagemaker(configured)
     arn = start.named(configured, client, given.execution)
     names = planned(configured, client, arn)
-    progress = observe(configured, client, arn, planned=names)
-    step = chosen(progress, given.step)
-    note(f"{arn.rsplit('/', 1)[-1]} {step.name}: {step.status}  {_about(step)}".rstrip())
-    if not step.streams:
-        return 0
-    _print(_found(configured, client, arn, step=step, given=given), step, given)
-    if step.failure:
-        note(f"{step.name} failed: {step.failure}")
+
+    def look() -> Progress:
+        return observe(configured, client, arn, planned=names)
+
+    step = _first(look(), given) or following(look, "")
+    while step is not None:
+        note(f"{arn.rsplit('/', 1)[-1]} {step.name}: {step.status}  {_about(step)}".rstrip())
+        if step.streams:
+            _print(_found(configured, client, arn, step=step, given=given), step, given)
+        if step.failure and step.streams:
+            note(f"{step.name} failed: {step.failure}")
+        if given.step or not given.follow:
+            return 0
+        step = following(look, step.name)
     return 0
+
+
+def _first(progress: Progress, given: Namespace) -> StepState | None:
+    """Return the step to begin with; None if it is to be waited for."""
+    begun = progress.ended or any(step.streams for step in progress.steps)
+    return None if given.follow and not given.step and not begun else chosen(progress, given.step)
+
+
+def following(
+    look: Callable[[], Progress], name: str, *, sleep: Callable[[float], None] = time.sleep
+) -> StepState | None:
+    """Wait for the step with a log that begins after the named one, or for the first one.
+
+    None once the run has ended.
+
+    Raises:
+        Refused: AWS refused.
+    """
+    while True:
+        seen = look()
+        with_log = [step.name for step in seen.steps if step.streams]
+        later = with_log[with_log.index(name) + 1 :] if name in with_log else with_log
+        if later:
+            return next(step for step in seen.steps if step.name == later[0])
+        if seen.ended:
+            return None
+        sleep(job_logs.PAUSE_SECONDS)
 
 
 def chosen(progress: Progress, name: str | None) -> StepState:
@@ -108,7 +142,11 @@ def _parser() -> ArgumentParser:
     made = command.parser("pipeline.logs", __doc__ or "", command.EXIT_CODES)
     made.add_argument("execution", metavar="EXECUTION", help="an execution's id or ARN")
     made.add_argument("step", metavar="STEP", nargs="?", help="Prepare or Train")
-    made.add_argument("--follow", action="store_true", help="print new lines until the step ends")
+    made.add_argument(
+        "--follow",
+        action="store_true",
+        help="print new lines until STEP ends; without STEP, the run",
+    )
     made.add_argument("--tail", type=_count, metavar="N", help="the last N lines only")
     made.add_argument("--json", action="store_true", help="print one JSON object for each line")
     return made

@@ -7,7 +7,8 @@
 Compared are executions and their jobs, manifests, the Register step and its message, records, their
 signatures, the ledger, model versions, tags, aliases, and lineage. What is missing is added, and
 what is unfinished is removed, by a message to the register worker: only it may sign, and it owns
-the models. A dead letter of an execution is sent again. Never touched: evidence, READY versions,
+the models. A dead letter of an execution is sent again. A package of SageMaker's own registry that
+no decision approves is rejected, and never approved. Never touched: evidence, READY versions,
 what somebody changed by hand, and what is younger than --grace-seconds or still under way.
 
 It runs with the role `reconciler` (here: eval "$(python -m pipeline.local env --as reconciler)").
@@ -52,6 +53,8 @@ def arguments(configured: Config) -> list[str]:
         "--databricks-secret-id": configured.evidence.reconciler_secret_id,
         "--region": configured.aws.region,
     }
+    if configured.register.model_package_group:
+        settings["--model-package-group"] = configured.register.model_package_group
     return [word for pair in settings.items() for word in pair]
 
 

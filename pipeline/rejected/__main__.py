@@ -22,7 +22,6 @@ from pipeline.command import note, output
 from pipeline.configuration import config
 from pipeline.configuration.combinations import REJECTED
 from pipeline.configuration.config import Config
-from pipeline.configuration.fields import LOCAL
 from pipeline.errors import UsageError, did_you_mean
 from pipeline.execution import ran_with, reuse, start
 from pipeline.inspection import documents
@@ -123,10 +122,8 @@ def _afterwards(
     lines = [f"  in the workspace:  {statement}"]
     if denied and given.role == "scientist":
         words = f"{given.execution} --as auditor"
-        typed = command.line("pipeline.rejected", configured.environment, words)
-        local = 'eval "$(python -m pipeline.local env --as auditor)" && '
-        signed_in = local if configured.environment == LOCAL else ""
-        lines.append(f"  as an auditor:     {signed_in}{typed}")
+        typed = command.line_as("auditor", "pipeline.rejected", configured.environment, words)
+        lines.append(f"  as an auditor:     {typed}")
     return "\n".join(lines)
 
 

@@ -19,6 +19,7 @@ import sys
 import webbrowser
 from argparse import ArgumentParser
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ from pipeline.inspection import documents, job_logs, pages, run_summary, trainin
 from pipeline.inspection.documents import Document
 from pipeline.inspection.run_summary import Summary
 from pipeline.inspection.training_log import Curve
-from pipeline.report import page
+from pipeline.report import bill, page
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -67,7 +68,9 @@ def gathered(
     found = documents.read(configured, account.client("s3", configured), run)
     traced, notes = _traced(configured, run)
     logged = Curve() if found.report else _logged(configured, run)
-    return page.Evidence(run, found, logged, traced=traced, audited=audited, notes=notes)
+    billed, unknown = bill.read(configured, run)
+    shown = page.Evidence(run, found, logged, traced=traced, audited=audited)
+    return replace(shown, notes=(*notes, *unknown), bill=billed)
 
 
 def _logged(configured: Config, run: Summary) -> Curve:

@@ -33,6 +33,16 @@ def approvals(traced: Document | None) -> list[Section]:
     )
 
 
+def packages(traced: Document | None) -> list[Section]:
+    """Return the packages of SageMaker's own registry that repeat the run's version."""
+    rows = [
+        (f"@{each['version']}", each["status"], each["arn"])
+        for each in (traced or {}).get("model_packages", [])
+    ]
+    headings = ("version", "status now", "package")
+    return [section("SageMaker's registry", table(headings, rows))] if rows else []
+
+
 def audit(lines: list[Mapping[str, Any]] | None) -> list[Section]:
     """Return what an audit found, its faults first."""
     if lines is None:

@@ -15,7 +15,8 @@ from pipeline.inspection.documents import Document, Documents
 from pipeline.inspection.pages import section, table
 from pipeline.inspection.run_summary import Summary
 from pipeline.inspection.training_log import Curve
-from pipeline.report import origin_sections
+from pipeline.report import bill, origin_sections
+from pipeline.report.bill import Bill
 
 Section = Mapping[str, Any]
 _TONES = {"Succeeded": "good", "Failed": "bad", "Rejected": "bad", "Executing": "running"}
@@ -31,6 +32,7 @@ class Evidence:
     traced: Document | None = None
     audited: list[Mapping[str, Any]] | None = None
     notes: tuple[str, ...] = ()
+    bill: Bill | None = None
 
 
 def composed(config: Config, found: Evidence) -> dict[str, Any]:
@@ -40,8 +42,10 @@ def composed(config: Config, found: Evidence) -> dict[str, Any]:
         *_reason(run),
         _asked(run),
         _steps(run, documents),
+        *bill.sections(found.bill),
         pages.of_run(documents, found.logged, drawing=(found.traced or {}).get("drawing")),
         *origin_sections.approvals(found.traced),
+        *origin_sections.packages(found.traced),
         *origin_sections.audit(found.audited),
         origin_sections.repetition(config, run, documents),
         *_notes(found),

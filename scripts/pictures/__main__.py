@@ -14,7 +14,6 @@ import json
 import sys
 from pathlib import Path
 
-from scripts.pictures import drawing, examples
 from scripts.pictures.browser import NoBrowser, shot
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "pictures"
@@ -45,6 +44,8 @@ def main() -> int:
 
 def drawings() -> dict[str, str]:
     """Return the SVG files by name."""
+    from scripts.pictures import drawing, examples  # seconds of imports, which --help need not
+
     return {
         "architecture.svg": drawing.architecture(),
         "lineage.svg": drawing.lineage(examples.lineage_drawing()),
@@ -63,6 +64,8 @@ def stale(folder: Path) -> list[str]:
         for name, text in drawings().items()
         if not (folder / name).is_file() or (folder / name).read_text(encoding="utf-8") != text
     ]
+    from scripts.pictures import examples
+
     file = folder / MADE_FROM
     made_from = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     now = digest(examples.report_page())
@@ -83,6 +86,8 @@ def write(folder: Path, names: list[str]) -> None:
             (folder / name).write_text(text, encoding="utf-8")
     if not set(SHOTS) & set(names):
         return
+    from scripts.pictures import examples
+
     html = examples.report_page()
     for name, dark in SHOTS.items():
         (folder / name).write_bytes(shot(html, dark=dark))

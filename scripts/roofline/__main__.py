@@ -12,13 +12,15 @@ docs/decisions.
 import argparse
 import functools
 import sys
+from typing import TYPE_CHECKING
 
 from pipeline.configuration import instances
-from scripts.roofline import cards, tracing
-from scripts.roofline.counting import Operation
 from steps.train.planning import flops
 from steps.train.planning.devices import SHEETS
 from steps.train.planning.shapes import MINISTRAL_3B
+
+if TYPE_CHECKING:
+    from scripts.roofline.counting import Operation
 
 TOKENS = 8192
 MODES = ("storage", "native_dx", "off")
@@ -57,24 +59,28 @@ def _parse() -> argparse.Namespace:
 
 
 @functools.cache
-def operations(mode: str, recomputing: bool) -> list[Operation]:
+def operations(mode: str, recomputing: bool) -> "list[Operation]":
     """Return the operations of a pass in which all layers recompute, or none."""
+    from scripts.roofline import tracing  # imports torch for seconds, which --help need not
+
     recomputed = MINISTRAL_3B.layers if recomputing else 0
     return tracing.traced(mode, tokens=TOKENS, recomputed=recomputed)
 
 
-def outside(passed: list[Operation]) -> float:
+def outside(passed: "list[Operation]") -> float:
     """Return the megabytes that a token moves outside of products and attention."""
     return sum(each.bytes for each in passed if not each.flops) / TOKENS / 1e6
 
 
-def products(passed: list[Operation]) -> float:
+def products(passed: "list[Operation]") -> float:
     """Return the billions of operations of a token."""
     return sum(each.flops for each in passed) / TOKENS / 1e9
 
 
 def speed(mode: str, card: str, sequence_length: int = TOKENS) -> float:
     """Return the predicted tokens per second, with the layers that Train would recompute."""
+    from scripts.roofline import cards, tracing
+
     share = cards.recomputed_share(mode, card, sequence_length, tracing.RANK)
     kept, all_of_them = (cards.seconds(operations(mode, each), card) for each in (False, True))
     return TOKENS / (kept + share * (all_of_them - kept))
@@ -87,6 +93,8 @@ def card_of(instance: str) -> str:
 
 
 def _rows(instance: str, sequence_length: int) -> list[str]:
+    from scripts.roofline import cards, tracing
+
     card = card_of(instance)
     pairs = TOKENS // tracing.DOCUMENT * tracing.DOCUMENT * (tracing.DOCUMENT + 1) // 2
     counted = flops.Tokens(TOKENS, pairs, round(TOKENS * tracing.LABELLED))

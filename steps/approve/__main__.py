@@ -38,6 +38,8 @@ def _decide(arguments: Arguments) -> int:
         "document": outcome.decision.key,
         "ledger entry": outcome.entry.tag,
     }
+    if arguments.model_package_group is not None:
+        shown["model package"] = outcome.package
     if arguments.json:
         text = json.dumps({name.replace(" ", "_"): value for name, value in shown.items()})
     else:

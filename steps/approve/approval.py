@@ -4,15 +4,15 @@
 
     who        a member of the approvers' group; who started the execution may not approve it
     record     verify the record, its signature and its entry in the ledger
-    decide     sign and store the decision, once
-    enter      append it to the ledger
+    decide     sign and store the decision, once, and append it to the ledger
     tag        set the version's tag that a deployment job waits for, or remove it
     alias      let the alias point to the version, or back to the one before
+    package    approve or reject its package in SageMaker's own registry, with a group in conf
 
 After a crash between any two lines the same command continues with the stored decision. Of two
 people who decide about one version at once, one stores the decision and the other gets a Conflict.
 Of two decisions about one alias on two versions, the later entry in the ledger counts, and the
-earlier one ends in a Conflict. Reasons: docs/decisions/020-approval.md.
+earlier one ends in a Conflict. Reasons: docs/decisions/020-approval.md and 080-packages.md.
 """
 
 from collections.abc import Callable
@@ -23,12 +23,13 @@ from functools import cached_property
 from steps.approve.approver import Approver, identified, require_another
 from steps.approve.arguments import Arguments
 from steps.approve.conflicts import already, moved_on, superseded
-from steps.approve.decisions import Decision, Decisions
+from steps.approve.decisions import Decision, Decisions, require_pinned
+from steps.approve.hand_over.handing_over import HandingOver
 from steps.approve.history import History, head_of
 from steps.approve.recorded import Recorded, verified
 from steps.approve.registry import Registry
 from steps.governance.documents.approval import Approval
-from steps.governance.errors import Conflict, NotFound, UsageError
+from steps.governance.errors import Conflict, NotFound
 from steps.governance.evidence import Evidence
 from steps.governance.signing.kms_signer import Signer
 from steps.governance.signing.ledger_writer import Ledger, Stored
@@ -45,6 +46,7 @@ class Outcome:
 
     decision: Decision
     entry: Stored
+    package: str | None = None  # its ARN, with a group in conf
 
 
 class Approving:
@@ -56,7 +58,7 @@ class Approving:
         self._registry = Registry(workspace, self._model)
         evidence = Evidence(arguments.region)
         signer = Signer(arguments.region, arguments.approval_key_arn)
-        _require_pinned(signer, arguments.approval_public_key)
+        require_pinned(signer, arguments.approval_public_key)
         self._evidence = evidence
         self._decisions = Decisions(evidence, arguments.bucket_uri, signer)
         self._ledger = Ledger(
@@ -65,6 +67,7 @@ class Approving:
             signer,
             signs={"approval", "revocation"},
         )
+        self._handing_over = HandingOver.of(arguments)
         self._history = History(self._ledger, self._decisions, str(self._model), arguments.alias)
 
     def run(self) -> Outcome:
@@ -83,8 +86,20 @@ class Approving:
         decide = self._revocation if self._given.revoke else self._approval
         decision = self._decided(approver, decide)
         entry = self._entered(decision)
-        self._take_effect(decision, entry)
-        return Outcome(decision, entry)
+        try:
+            self._take_effect(decision, entry)
+        except Conflict:  # the alias belongs to a later decision; the package follows the ledger
+            self._hand_over()
+            raise
+        return Outcome(decision, entry, self._hand_over())
+
+    def _hand_over(self) -> str | None:
+        if self._handing_over is None:
+            return None
+        recorded = self._recorded
+        return self._handing_over.follow(
+            recorded, lambda: self._history.of(self._model, self._version, recorded.ledger)
+        )
 
     @cached_property
     def _recorded(self) -> Recorded:
@@ -202,7 +217,7 @@ class Approving:
         return self._decisions.add(approval, len(made) + 1)
 
     def _entered(self, decision: Decision) -> Stored:
-        return self._ledger.append(self._recorded.ledger, decision.about, _nothing)
+        return self._ledger.append(self._recorded.ledger, decision.about, lambda: None)
 
     def _take_effect(self, decision: Decision, entry: Stored) -> None:
         approval, current = decision.approval, self._registry.aliased(self._given.alias)
@@ -233,17 +248,3 @@ class Approving:
         value = APPROVED if approves or "approve" in last.values() else None
         if self._registry.tags(self._version).get(self._given.approval_tag) != value:
             self._registry.set_tag(self._version, self._given.approval_tag, value)
-
-
-def _require_pinned(signer: Signer, pinned: str) -> None:
-    if signer.public_key != PublicKey.pinned(pinned).der:
-        raise UsageError(
-            f"{signer.key_arn} is not the approvers' key that the configuration pins",
-            expected=f"key {PublicKey.pinned(pinned).keyid}",
-            got=f"key {signer.keyid}",
-            do="correct evidence.approval_key_arn or evidence.approval_public_key",
-        )
-
-
-def _nothing() -> None:
-    """No lease is held that could be lost."""

@@ -40,6 +40,9 @@ class Arguments:
     region: str
     revoke: bool = False
     json: bool = False
+    # a group of SageMaker's own registry, and the image that serves its packages; None: none
+    model_package_group: str | None = None
+    serving_image: str | None = None
 
     @property
     def bucket_uri(self) -> str:
@@ -90,6 +93,13 @@ _ARGUMENTS = {
     "region": Argument(types.REGION, "the region of the evidence bucket and the key"),
 }
 
+_PACKAGES = {  # both or neither
+    "model_package_group": Argument(types.PACKAGE_GROUP, "what is approved gets a package there"),
+    "serving_image": Argument(
+        types.matching(r"\S{1,255}", "an image"), "the image by digest that serves the package"
+    ),
+}
+
 
 def parse(argv: Sequence[str]) -> Arguments:
     """Read the command line.
@@ -99,6 +109,9 @@ def parse(argv: Sequence[str]) -> Arguments:
     """
     given, unknown = _parser().parse_known_args(list(argv))
     values, faults = types.read(_ARGUMENTS, vars(given), shown=types.option)
+    if any(getattr(given, name) is not None for name in _PACKAGES):
+        packages, more = types.read(_PACKAGES, vars(given), shown=types.option)
+        values, faults = values | packages, faults + more
     faults += [f"{argument[:60]}: unknown" for argument in unknown]
     if not given.revoke and values.get("alias") in values.get("run_aliases", ()):
         faults.append(
@@ -122,6 +135,7 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     types.add_options(parser, _ARGUMENTS)
+    types.add_options(parser, _PACKAGES)
     parser.add_argument("--revoke", action="store_true", help="take the approval back")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     return parser

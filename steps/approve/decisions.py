@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from steps.governance.documents import canonical
 from steps.governance.documents.approval import PAYLOAD_TYPE, Approval
 from steps.governance.documents.envelope import Envelope
-from steps.governance.errors import IntegrityError, NotFound
+from steps.governance.errors import IntegrityError, NotFound, UsageError
 from steps.governance.evidence import Evidence
 from steps.governance.names import UcName
 from steps.governance.signing.kms_signer import Signer
 from steps.governance.signing.ledger_writer import About
+from steps.governance.signing.public_key import PublicKey
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,21 @@ class Decisions:
         content = self._signer.envelope(approval.to_bytes(), PAYLOAD_TYPE).to_bytes()
         self._evidence.write_once(f"{self._bucket_uri}/{key}", content)
         return Decision(key, canonical.sha256(content), approval)
+
+
+def require_pinned(signer: Signer, pinned: str) -> None:
+    """Check that decisions are signed with the approvers' key.
+
+    Raises:
+        UsageError: the configuration pins another one.
+    """
+    if signer.public_key != PublicKey.pinned(pinned).der:
+        raise UsageError(
+            f"{signer.key_arn} is not the approvers' key that the configuration pins",
+            expected=f"key {PublicKey.pinned(pinned).keyid}",
+            got=f"key {signer.keyid}",
+            do="correct evidence.approval_key_arn or evidence.approval_public_key",
+        )
 
 
 def _folder(model: str, version: int) -> str:

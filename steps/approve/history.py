@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from steps.approve.decisions import Decision, Decisions
 from steps.governance.documents.record import LedgerHead
+from steps.governance.names import UcName
 from steps.governance.signing.ledger_writer import EMPTY, Ledger, Stored
 
 
@@ -26,6 +27,12 @@ class History:
         """Return a decision's entry after `since`, or None."""
         entries = self.ledger.after(since)
         return next((each for each in entries if each.entry.document == decision.key), None)
+
+    def of(self, model: UcName, version: int, since: LedgerHead) -> list[Decision]:
+        """Return a version's decisions, about each alias, in the order of their entries."""
+        made = {each.key: each for each in self.decisions.of(model, version)}
+        entries = [each.entry.document for each in self.ledger.after(since)]
+        return [made[key] for key in entries if key in made]
 
     def settled(self, stored: Stored, place: int | None) -> tuple[int | None, Decision | None]:
         """Return where the alias belongs by now if an entry put it to `place`, and by whom."""

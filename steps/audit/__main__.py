@@ -30,6 +30,7 @@ def _audit(arguments: Arguments) -> int:
     from steps.audit.report.text import as_json, as_text
     from steps.audit.services.catalog import Registry
     from steps.audit.services.jobs import Jobs
+    from steps.audit.services.packages import Packages
     from steps.audit.services.store import Store
     from steps.governance.unity_catalog.identity import connect
 
@@ -39,7 +40,10 @@ def _audit(arguments: Arguments) -> int:
     workspace = connect(
         host=arguments.databricks_host, secret_id=arguments.databricks_secret_id, region=region
     )
-    services = Services(Store.connect(region), Jobs(region), Registry(workspace, region))
+    group = arguments.model_package_group
+    packages = None if group is None else Packages(region, group)
+    jobs, registry = Jobs(region), Registry(workspace, region)
+    services = Services(Store.connect(region), jobs, registry, packages)
     context = Context(arguments, services)
     findings = audit(context)
     text = as_json(findings) if arguments.json else as_text(findings)

@@ -40,6 +40,7 @@ class Arguments:
     region: str
     retention_days: int
     object_lock_days: int
+    model_package_group: str | None = None  # of SageMaker's own registry
     target: Target | None = None
     deep: bool = False
     json: bool = False
@@ -76,6 +77,9 @@ _ARGUMENTS = {
         types.whole(1, 36500), "days that the evidence bucket locks each object"
     ),
 }
+_PACKAGES = {
+    "model_package_group": Argument(types.PACKAGE_GROUP, "whose packages repeat the evidence")
+}
 _TARGET = Argument(ArgumentType(_target, "NAME@VERSION or NAME@ALIAS"), "one model version")
 
 
@@ -93,6 +97,9 @@ def parse(argv: Sequence[str]) -> Arguments:
         target, faults = found.get("model"), faults + more
         if given.all:
             faults.append("--all: not with --model")
+    if given.model_package_group is not None:
+        found, more = types.read(_PACKAGES, vars(given), shown=types.option)
+        values, faults = values | found, faults + more
     if given.quick and given.deep:
         faults.append("--quick: not with --deep")
     report = Path(given.report) if given.report else None
@@ -125,6 +132,7 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     types.add_options(parser, _ARGUMENTS)
+    types.add_options(parser, _PACKAGES)
     parser.add_argument("--model", metavar="NAME@VERSION|ALIAS", help="audit one model version")
     parser.add_argument("--all", action="store_true", help="audit every record (the default)")
     parser.add_argument("--quick", action="store_true", help="leave out whole files (the default)")

@@ -16,7 +16,7 @@ from steps.audit.check import run
 from steps.audit.checks.whole import Whole, models, record_keys
 from steps.audit.context import Context
 from steps.audit.findings import Finding, Outcome, shown
-from steps.audit.order import LEDGER, MODEL, RECORD, WHOLE
+from steps.audit.order import LEDGER, MODEL, PACKAGES, RECORD, WHOLE
 from steps.governance.commands import pace
 from steps.governance.errors import GovernanceError, NotFound, UsageError
 
@@ -46,6 +46,8 @@ def audit(context: Context) -> list[Finding]:
     for lines in _of_each(context, "checking", _record_lines, chosen):
         findings += lines
     findings += [run(check, whole, "evidence") for check in WHOLE]
+    if context.services.packages is not None:
+        findings += [run(check, whole, "evidence") for check in PACKAGES]
     for model in models(whole):
         if target is None or model.name == target.model:
             findings += [run(check, model, model.name) for check in MODEL]

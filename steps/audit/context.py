@@ -18,6 +18,7 @@ from steps.audit.arguments import Arguments
 from steps.audit.ledger import Ledger, read_ledger
 from steps.audit.services.catalog import Registry
 from steps.audit.services.jobs import Jobs
+from steps.audit.services.packages import Packages
 from steps.audit.services.store import Store, Stored
 from steps.audit.signature import PublicKey
 from steps.governance.files import split_s3_uri
@@ -32,11 +33,12 @@ HASHERS = 2  # threads: hashing large files needs a core each
 
 @dataclass(frozen=True)
 class Services:
-    """The three services that answer an audit."""
+    """The services that answer an audit; `packages` if conf names a group of them."""
 
     store: Store
     jobs: Jobs
     registry: Registry
+    packages: Packages | None = None
 
 
 class Context:

@@ -13,6 +13,7 @@ from steps.audit.checks import (
     files,
     lineage,
     model_signature,
+    packages,
     services,
     version,
     whole,
@@ -64,9 +65,13 @@ WHOLE: tuple[Check[whole.Whole], ...] = (
     Check("approval.documents", whole.approval_documents),
     Check("records.complete", whole.records_complete),
 )
+PACKAGES: tuple[Check[whole.Whole], ...] = (  # with a group in conf
+    Check("packages.decided", packages.packages_decided),
+    Check("packages.status", packages.packages_status),
+)
 MODEL: tuple[Check[whole.Model], ...] = (
     Check("versions.recorded", whole.versions_recorded),
     Check("version.alias", aliases.version_alias),
     Check("alias.approval", aliases.alias_approval),
 )
-CODES = tuple(check.code for group in (LEDGER, RECORD, WHOLE, MODEL) for check in group)
+CODES = tuple(check.code for group in (LEDGER, RECORD, WHOLE, PACKAGES, MODEL) for check in group)

@@ -201,6 +201,7 @@ SECRET_ID = matching(
     rf"(arn:[a-z0-9:-]+:secret:)?[A-Za-z0-9][A-Za-z0-9/_+=.@-]{{0,499}}|federated:{_UUID}",
     "the name or ARN of a Secrets Manager secret, or federated:<client id> if none is stored",
 )
+PACKAGE_GROUP = matching(r"[a-z0-9](-*[a-z0-9]){0,62}", "a model package group's name")
 PIPELINE_NAME = matching(r"[A-Za-z0-9](-*[A-Za-z0-9]){0,255}", "the name of a SageMaker pipeline")
 KMS_KEY = matching(
     r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:(key|alias)/[A-Za-z0-9/_-]+",

@@ -39,6 +39,7 @@ class Arguments:
     redrive: bool = False
     fix: bool = False
     json: bool = False
+    model_package_group: str | None = None  # of SageMaker's own registry
 
 
 _ARGUMENTS = {
@@ -67,6 +68,7 @@ _NARROWING = {
         "compare one execution",
     ),
     "model": Argument(types.TABLE, "compare one registered model"),
+    "model_package_group": Argument(types.PACKAGE_GROUP, "whose packages follow the ledger"),
 }
 _FLAGS = {
     "fix": "add what is missing and remove what is unfinished",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from steps.governance.errors import GovernanceError
 from steps.reconcile.differences import Comparison, CouldNot, Difference, one_line
 from steps.reconcile.inventory import Inventory
-from steps.reconcile.pairs import aliases, records, steps
+from steps.reconcile.pairs import aliases, packages, records, steps
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ PAIRS = (
     Pair("version.tags", records.version_tags),
     Pair("ledger.aliases", aliases.ledger_aliases),
     Pair("record.lineage", records.record_lineage),
+    Pair("ledger.packages", packages.ledger_packages),
 )
 
 

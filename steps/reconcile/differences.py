@@ -10,12 +10,22 @@ class Remedy(Enum):
 
     REDRIVE: this program moves the message from the dead-letter queue to the register queue.
     WORKER: the register worker, which alone may sign and owns the models, is asked by a message.
+    REJECT: this program rejects a package that no decision approves; it may not approve one.
     PERSON: evidence, READY versions and what somebody changed by hand are never touched.
     """
 
     REDRIVE = "redrive the message"
     WORKER = "ask the register worker"
+    REJECT = "reject the package"
     PERSON = "left to a person"
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """A package of SageMaker's own registry that is to be rejected, and the reason it gets."""
+
+    arn: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -32,6 +42,7 @@ class Difference:
     remedy: Remedy = Remedy.PERSON
     execution: str = ""
     advice: str = ""
+    rejection: Rejection | None = None
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, Self, TypeVar, cast
 
 from steps.governance.errors import GovernanceError, UsageError
+from steps.governance.model_packages.group import Package, PackageGroup
 from steps.governance.names import execution_id
 from steps.governance.unity_catalog.identity import connect
 from steps.reconcile.arguments import Arguments
@@ -34,11 +35,12 @@ class Services:
     evidence: EvidenceReader
     queues: Queues
     connect: Callable[[], Registry]
+    packages: PackageGroup | None = None  # if conf names a group
 
     @classmethod
     def connected(cls, arguments: Arguments) -> Self:
         """Return the clients; the workspace is asked for a token when it is needed."""
-        region = arguments.region
+        region, group = arguments.region, arguments.model_package_group
 
         def registry() -> Registry:
             return Registry(
@@ -54,6 +56,7 @@ class Services:
             EvidenceReader(region, arguments.evidence_uri),
             Queues(arguments.queue_url, region),
             registry,
+            None if group is None else PackageGroup(region, group),
         )
 
 
@@ -84,6 +87,11 @@ class Inventory:
     def models(self) -> Mapping[str, Model]:
         """The configured model and every model that a record names, by name."""
         return self._once("models", self._models)
+
+    @property
+    def packages(self) -> list[Package]:
+        """The packages of the group, oldest first."""
+        return self._once("packages", self._packages)
 
     @property
     def nodes(self) -> Mapping[str, str]:
@@ -169,6 +177,10 @@ class Inventory:
             names |= {str(self.arguments.model_name)}
         found = {name: self.registry.model(name) for name in sorted(names)}
         return {name: model or Model(name) for name, model in found.items()}
+
+    def _packages(self) -> list[Package]:
+        group = self.services.packages
+        return [] if group is None else [group.describe(arn) for arn, _ in group.summaries()]
 
     def _once(self, name: str, read: Callable[[], _Answer]) -> _Answer:
         if name not in self._kept:

@@ -36,6 +36,9 @@ _REGISTRY = {
     "databricks_host": Argument(types.HOST, "the workspace, for the aliases of now"),
     "databricks_secret_id": Argument(types.SECRET_ID, "the secret of a principal that reads it"),
 }
+_PACKAGES = {
+    "model_package_group": Argument(types.PACKAGE_GROUP, "whose packages repeat the versions")
+}
 _QUESTIONS = {
     "model": Argument(
         types.matching(_NAME + r"@[A-Za-z0-9_]{1,64}", "NAME@VERSION or NAME@ALIAS"),
@@ -76,6 +79,7 @@ class Arguments:
     html: Path | None
     format: str | None
     signed: bool
+    model_package_group: str | None = None
 
 
 def parse(argv: Sequence[str]) -> Arguments:
@@ -89,7 +93,9 @@ def parse(argv: Sequence[str]) -> Arguments:
     values, faults = types.read(_SETTINGS, words, shown=types.option)
     chosen = [name for name in _QUESTIONS if words[name] is not None]
     wanted = {name: _QUESTIONS[name] for name in chosen}
-    wanted |= {name: kind for name, kind in _REGISTRY.items() if words[name] is not None}
+    wanted |= {
+        name: kind for name, kind in {**_REGISTRY, **_PACKAGES}.items() if words[name] is not None
+    }
     wanted |= {"version": _VERSION} if words["version"] is not None else {}
     read, more = types.read(wanted, words, shown=types.option)
     faults += [*more, *_conflicts(words, chosen), *(f"{word[:60]}: unknown" for word in rest)]
@@ -112,6 +118,7 @@ def parse(argv: Sequence[str]) -> Arguments:
         html=given.html,
         format=given.format,
         signed=given.signed,
+        model_package_group=read.get("model_package_group"),
     )
 
 
@@ -157,7 +164,9 @@ def _parser() -> argparse.ArgumentParser:
         "2 bad usage, or an object that the evidence does not have",
         allow_abbrev=False,
     )
-    for name, argument in (_SETTINGS | _REGISTRY | _QUESTIONS | {"version": _VERSION}).items():
+    for name, argument in (
+        _SETTINGS | _REGISTRY | _PACKAGES | _QUESTIONS | {"version": _VERSION}
+    ).items():
         default = f" (default {argument.default})" if argument.default else ""
         text = f"{argument.meaning}{default}"
         parser.add_argument(types.option(name), metavar=name.split("_")[-1].upper(), help=text)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from steps.governance.errors import UsageError
 from steps.trace import aliases as alias_sources
+from steps.trace import packages
 from steps.trace.answer import Aliases, Answer, Question, composed
 from steps.trace.arguments import Arguments
 from steps.trace.filing import seen_by, unknown_filing
@@ -50,10 +51,20 @@ class Tracer:
         unreadable = [
             (f"{root}/{row.key}", row.unreadable or "") for row in self.history.unreadable
         ]
+        extra = extra | self._packages(answer)
         notes = [*self.folder.notes, *self.notes]
         return replace(
             answer, extra=extra, notes=tuple(notes), unreadable=tuple(sorted(unreadable))
         )
+
+    def _packages(self, answer: Answer) -> dict[str, object]:
+        """The packages of the answer's versions in SageMaker's registry, if conf has a group."""
+        group = self.arguments.model_package_group
+        if group is None or self.arguments.offline or not answer.versions:
+            return {}
+        found, notes = packages.of_versions(self.arguments.region, group, answer.versions)
+        self.notes += notes
+        return {"model_packages": found} if found else {}
 
     def record(self) -> Row:
         """Return the one record of `--model` or `--execution`.

@@ -47,6 +47,12 @@ def show(answer: Answer, to: TextIO = sys.stdout) -> None:
         _table(console, title, ["kind", "name", "version", "by", "details"], rows)
     _versions(console, answer.versions)
     _people(console, answer.people)
+    if packages := answer.extra.get("model_packages"):
+        rows = [
+            [f"{each['model']} version {each['version']}", each["status"], each["arn"]]
+            for each in packages
+        ]
+        _table(console, "packages of SageMaker's registry, now", ["of", "status", "ARN"], rows)
     for note in answer.notes:
         console.print(Text(f"note: {plain(note)}", style="yellow"))
     for uri, reason in answer.unreadable:

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,24 @@ def test_after_a_killed_up_the_next_one_starts_everything(
     whole = servers_of(state)
     assert local(state, "down").returncode == 0
     assert alive(whole) == []
+
+
+@pytest.mark.long
+def test_two_runs_of_one_environment_both_end_and_the_servers_outlive_the_first(
+    tmp_path: Path,
+) -> None:
+    """The first one starts the servers and ends while the second one still uses them."""
+    state, fast = tmp_path / "state", ("--set", "MaxSteps=1", "--set", "MaxEvalLoss=9")
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(local, state, "run", *fast)
+        wait_for(lambda: State(state).load().running, seconds=120)
+        wait_for(lambda: (state / "users").exists())
+        second = pool.submit(local, state, "run", *fast)
+        ended = [each.result() for each in (first, second)]
+    assert [each.returncode for each in ended] == [0, 0], ended
+    assert "left running, since another run uses it" in ended[0].stderr
+    assert "left running; look around" in ended[1].stderr
+    assert local(state, "down").returncode == 0
 
 
 def test_up_after_down_keeps_the_loaded_filings(tmp_path: Path) -> None:

@@ -112,7 +112,7 @@ def test_each_has_a_page_of_their_run_also_the_rejected_one(
         text = file.read_text()
         assert part in text
         assert len(text.encode()) < 1.5e6
-        for title in ("Data", "Lengths", "Training", "Base against tuned", "Lineage"):
+        for title in ("Bill", "Data", "Lengths", "Training", "Base against tuned", "Lineage"):
             assert f"<h2>{title}</h2>" in text
         assert "could not be read" not in text
         assert "<svg" in text.partition("<h2>Lineage</h2>")[2]

@@ -84,7 +84,8 @@ def test_the_result_is_printed_although_the_environment_cannot_be_stopped(
     def full(_: object) -> NoReturn:
         raise PipelineError("environment.json cannot be written: No space left on device")
 
-    def travelled(*_: object, **__: object) -> Journey:
+    def travelled(state: State, *_: object, **__: object) -> Journey:
+        state.use.begin(fresh=True)
         return Journey(seconds={"environment": 1.0})
 
     monkeypatch.setattr(environment, "down", full)

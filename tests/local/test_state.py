@@ -12,7 +12,7 @@ import pytest
 from pipeline.errors import PipelineError, UsageError
 from pipeline.local.host import servers
 from pipeline.local.host.processes import Process
-from pipeline.local.host.state import PORTS, Record, State, choose_ports
+from pipeline.local.host.state import PORTS, Busy, Record, State, choose_ports
 
 
 def test_a_record_survives_between_commands(tmp_path: Path) -> None:
@@ -142,3 +142,23 @@ def _refuse_if_ended(process: Process, url: str, *, log: Path) -> None:
     assert url.endswith(":1/health")
     if process.handle() is None:
         raise PipelineError(f"{process.name} ended while it started")
+
+
+def test_who_started_the_servers_stops_them_unless_another_run_uses_them(tmp_path: Path) -> None:
+    first, second = State(tmp_path), State(tmp_path)
+    assert not first.use.may_stop()
+    first.use.begin(fresh=True)
+    second.use.begin(fresh=False)
+    assert not first.use.may_stop()
+    assert not second.use.may_stop()  # it found them running
+    second.use.end()
+    assert first.use.may_stop()
+
+
+def test_a_held_folder_is_refused_before_anything_is_imported(tmp_path: Path) -> None:
+    absent = State(tmp_path / "absent")
+    absent.require_free()
+    assert not absent.folder.exists()
+    with State(tmp_path).locked(), pytest.raises(Busy):
+        State(tmp_path).require_free()
+    State(tmp_path).require_free()

@@ -161,6 +161,7 @@ class SageMaker:
 
     def list_pipeline_executions(self, request: dict[str, Any]) -> dict[str, Any]:
         """Return the newest first, one a page."""
+        self._pipeline(request)
         arns, at = list(self.executions)[::-1], int(request.get("NextToken", 0))
         more = {"NextToken": str(at + 1)} if at + 1 < len(arns) else {}
         summaries = [{"PipelineExecutionArn": arn} for arn in arns[at : at + 1]]

@@ -63,7 +63,6 @@ def test_no_hint_is_written_by_hand_where_environment_or_state_would_be_lost() -
         "pipeline/command.py",
         "pipeline/configuration/messages.py",
         "pipeline/local/host/state.py",
-        "pipeline/rejected/__main__.py",
     }
 
 
@@ -86,3 +85,13 @@ def test_a_hint_names_the_environment_unless_the_shell_does(
 ) -> None:
     monkeypatch.delenv("PIPELINE_ENV", raising=False)
     assert command.line("pipeline.stop", "dev", "x") == "python -m pipeline.stop --env dev x"
+
+
+def test_a_command_for_another_role_names_the_way_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIPELINE_ENV", "local")
+    monkeypatch.setenv(command.ROLE, "scientist")
+    typed = command.line_as("ci", "pipeline.upsert", "local")
+    assert typed == 'eval "$(python -m pipeline.local env --as ci)" && python -m pipeline.upsert'
+    monkeypatch.setenv(command.ROLE, "ci")
+    assert command.line_as("ci", "pipeline.upsert", "local") == "python -m pipeline.upsert"
+    assert command.line_as("ci", "pipeline.upsert", "dev") == "python -m pipeline.upsert --env dev"

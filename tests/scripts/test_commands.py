@@ -67,3 +67,19 @@ def test_only_shell_scripts_have_no_ending() -> None:
     ]
     assert len(plain) >= 4
     assert {path.read_text(encoding="utf-8").splitlines()[0] for path in plain} == {"#!/bin/sh"}
+
+
+@pytest.mark.parametrize("module", ["scripts.golden", "scripts.pictures", "scripts.roofline"])
+def test_the_help_imports_no_sdk(module: str) -> None:
+    """Those that a person types often; a bench works for minutes anyway."""
+    probe = (
+        "import atexit, runpy, sys\n"
+        "slow = {'boto3', 'mlflow', 'numpy', 'pyarrow', 'sagemaker', 'torch'}\n"
+        "atexit.register(lambda: print('imported', sorted(slow & set(sys.modules))))\n"
+        f"sys.argv[1:] = ['--help']\nrunpy.run_module({module!r}, run_name='__main__')\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", probe], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.endswith("imported []\n")

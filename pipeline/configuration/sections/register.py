@@ -23,3 +23,10 @@ class Register:
     databricks_client_id: fields.ClientId | None = Field(
         description="the application id (a UUID) of the register principal, or null"
     )
+    # Of SageMaker's own registry: what is approved gets a package there (decision 080).
+    model_package_group: fields.ModelPackageGroup | None = Field(
+        None, description="lower-case letters, digits and hyphens (63 at most), or null"
+    )
+    serving_image: fields.Image | None = Field(
+        None, description="the image by digest that serves a package of the group, or null"
+    )

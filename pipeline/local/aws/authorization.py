@@ -30,13 +30,18 @@ def sagemaker_resource(account: Account, operation: str, request: Document) -> s
             return str(arn)
     if name := request.get("PipelineName"):
         return account.arn("sagemaker", f"pipeline/{name.rsplit('/', 1)[-1]}")
+    for member in ("ModelPackageArn", "ModelPackageName"):
+        if arn := request.get(member):
+            return str(arn)
+    if name := request.get("ModelPackageGroupName"):
+        return account.arn("sagemaker", f"model-package-group/{name.rpartition('/')[2]}")
     if operation != "ListTrainingJobs" and (name := request.get("TrainingJobName")):
         return account.arn("sagemaker", f"training-job/{name}")
     return "*"
 
 
 def sagemaker_context(request: Document) -> dict[str, Any]:
-    """The condition keys of CreateTrainingJob."""
+    """The condition keys of CreateTrainingJob, and of a model package's two writes."""
     resources, vpc = request.get("ResourceConfig") or {}, request.get("VpcConfig") or {}
     stopping, output = request.get("StoppingCondition") or {}, request.get("OutputDataConfig") or {}
     keys = {
@@ -48,6 +53,7 @@ def sagemaker_context(request: Document) -> dict[str, Any]:
         "sagemaker:MaxRuntimeInSeconds": stopping.get("MaxRuntimeInSeconds"),
         "sagemaker:VpcSubnets": vpc.get("Subnets"),
         "sagemaker:VpcSecurityGroupIds": vpc.get("SecurityGroupIds"),
+        "sagemaker:ModelApprovalStatus": request.get("ModelApprovalStatus"),
         "sagemaker:NetworkIsolation": request.get("EnableNetworkIsolation"),
         "sagemaker:InterContainerTrafficEncryption": request.get(
             "EnableInterContainerTrafficEncryption"

@@ -2,7 +2,7 @@
 with the object lock, encryption and tags of a bucket, which ministack's S3 has and its
 CloudFormation lacks.
 
-    load_late(emr)        # once, before the server starts
+    load_late(emr, groups)        # once, before the server starts
 
 Like `plugin` this module changes ministack's tables, because ministack has no public way to do so.
 """
@@ -16,14 +16,16 @@ from ministack.core import persistence
 from pipeline.local.aws import resource_types
 from pipeline.local.aws.account import Caller
 from pipeline.local.aws.emr_serverless.job_runs import EmrServerless
+from pipeline.local.aws.model_packages import groups as model_packages
+from pipeline.local.aws.model_packages.groups import Groups
 from pipeline.local.aws.store import Document
 
 # types that have tags, which ministack does not give a stack's own
-_TAGGED = ("AWS::EMRServerless::Application", "AWS::S3::Bucket")
+_TAGGED = ("AWS::EMRServerless::Application", "AWS::S3::Bucket", model_packages.TYPE)
 Answer = tuple[int, dict[str, str], bytes]
 
 
-def load_late(emr: EmrServerless) -> None:
+def load_late(emr: EmrServerless, groups: Groups) -> None:
     """Load CloudFormation at its first request: its module imports every other service, which takes
     two seconds.
     """
@@ -37,6 +39,7 @@ def load_late(emr: EmrServerless) -> None:
             handlers = provisioners._RESOURCE_HANDLERS
             handlers |= resource_types.handlers()
             handlers["AWS::EMRServerless::Application"] = _application_provisioner(emr)
+            handlers[model_packages.TYPE] = model_packages.provisioner(groups)
             provisioners._STACK_TAG_PROPERTY |= dict.fromkeys(_TAGGED, ("Tags", "list"))
             handlers["AWS::S3::Bucket"] = _with_object_lock(handlers["AWS::S3::Bucket"])
             if state := persistence.load_state(key):

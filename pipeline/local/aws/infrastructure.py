@@ -35,6 +35,7 @@ LOCAL_PARAMETERS = {
     "WorkerKind": "elsewhere",
     "RegisterWaitsSeconds": "120",  # as `status` (pipeline/execution/attention.py)
     "DataEvents": "false",  # the embedded CloudTrail keeps a trail, and writes nothing to it
+    "ModelPackageGroup": PREFIX,  # as conf/local.yaml, so that a first approval shows a package
     "EvidenceLockDays": "1",  # so that a state folder's evidence can be removed soon
     "RequireTls": "false",  # the loopback speaks plain HTTP
 }

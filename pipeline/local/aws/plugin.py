@@ -23,6 +23,7 @@ from pipeline.local.aws.account import Account, Caller
 from pipeline.local.aws.emr_serverless import job_runs
 from pipeline.local.aws.emr_serverless.job_runs import EmrServerless
 from pipeline.local.aws.errors import NotServed, ServiceError
+from pipeline.local.aws.model_packages.packages import ModelPackages
 from pipeline.local.aws.network import served
 from pipeline.local.aws.objects import absent
 from pipeline.local.aws.pipelines.callbacks import Callbacks
@@ -47,8 +48,9 @@ class Services:
         self.emr = EmrServerless(account)
         self.executions = Executions(account)
         self.callbacks = Callbacks(account)
+        self.packages = ModelPackages(account)
         pipelines = (Pipelines(account), Versions(account), self.executions, self.callbacks)
-        parts = (self.training, *pipelines, Tags(account))
+        parts = (self.training, *pipelines, self.packages, Tags(account))
         self.sagemaker = {name: call for part in parts for name, call in part.operations.items()}
 
     def recover(self) -> None:
@@ -112,7 +114,7 @@ def install(account: Account) -> Services:
     served.complete()
     absent.complete()
     web_identity.serve(account)
-    cloudformation.load_late(services.emr)
+    cloudformation.load_late(services.emr, services.packages.groups)
     return services
 
 
@@ -154,7 +156,7 @@ def _extend_iam_resources(account: Account) -> None:
 
     def request_tag_context(service: str, action: str, body: bytes, params: dict[str, Any]) -> Any:
         context = context_of(service, action, body, params)
-        if action == "sagemaker:CreateTrainingJob":
+        if service == "sagemaker":
             context |= authorization.sagemaker_context(_json(body))
         if action == "kms:Sign":
             context |= authorization.signing_context(_json(body))

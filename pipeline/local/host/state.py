@@ -22,10 +22,21 @@ from typing import IO, Any
 
 from pipeline.errors import PipelineError, UsageError
 from pipeline.local.host.processes import Process
+from pipeline.local.host.use import Use
 
 PORTS = ("aws", "workspace", "tracking")
 VARIABLE = "PIPELINE_LOCAL_STATE"  # names the folder in a shell; `pipeline.local env` sets it
 _DEFAULT = ".local"
+
+
+class Busy(PipelineError):
+    """Another command starts or stops the servers of this folder."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            f"another command is starting or stopping the environment in {folder}\n"
+            "  do        wait for it, or give this one another folder with --state"
+        )
 
 
 @dataclass(frozen=True)
@@ -51,6 +62,7 @@ class State:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
+        self.use = Use(self.folder)
 
     def typed(self, words: str) -> str:
         """Return a command of this environment, to be typed as it is in the shell that reads it."""
@@ -120,17 +132,24 @@ class State:
         """Hold the folder for one command that starts or stops servers.
 
         Raises:
-            PipelineError: another command holds it.
+            Busy: another command holds it.
         """
         with self._lock() as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise PipelineError(
-                    f"another command is starting or stopping the environment in {self.folder}\n"
-                    "  do        wait for it, or give this one another folder with --state"
-                ) from None
+                raise Busy(self.folder) from None
             yield
+
+    def require_free(self) -> None:
+        """Refuse at once, before slow imports, what `locked` would refuse later.
+
+        Raises:
+            Busy: another command holds the folder.
+        """
+        if (self.folder / "lock").exists():
+            with self.locked():
+                return
 
     def _lock(self) -> IO[str]:
         """Create the folder, readable by its owner only because it has secrets, and open its lock

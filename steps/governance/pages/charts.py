@@ -2,6 +2,10 @@
 
     losses = [Line("train loss", points), Line("eval loss", others, dots=True)]
     svg = lines(losses, x="optimizer step", y="nats per token")
+    svg = lines(losses, x="optimizer step", y="nats per token", size=NARROW)
+
+A page has each chart in both sizes, and its style shows the one that fits: text that is scaled
+down with a drawing cannot be read on a telephone.
 
 The functions return trees of elements, so labels are escaped when a tree is serialized. Colours
 come from the page's style (classes `s0`, `s1`, …) and follow the reader's light or dark theme.
@@ -12,12 +16,31 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element, SubElement
 
-_WIDTH, _HEIGHT = 720, 260  # in units of the drawing; the page scales it
-_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 12, 26, 40  # margins for labels
+_LEFT, _RIGHT, _BOTTOM = 56, 12, 40  # margins for labels, in units of the drawing
 _TICKS = 5  # on an axis, approximately
 _BAR_GAP = 0.25  # of a class's width
+_LETTER = 7  # units of a letter, approximately, in the page's font
 
 Point = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Size:
+    """The units of a drawing, which the page scales; `name` is its class in the page's style.
+
+    `top` is the margin above, and `legend` where the legend's text is in it.
+    """
+
+    name: str
+    width: int
+    height: int
+    top: int
+    legend: int
+
+
+WIDE = Size("wide", 720, 260, top=26, legend=13)
+NARROW = Size("narrow", 360, 260, top=44, legend=30)  # the legend is below the name of the axis
+SIZES = (WIDE, NARROW)
 
 
 @dataclass(frozen=True)
@@ -36,6 +59,7 @@ class _Frame:
 
     low: Point
     high: Point
+    size: Size
 
     def place(self, point: Point) -> Point:
         """Return where a point is drawn; y grows downward."""
@@ -43,13 +67,22 @@ class _Frame:
         x, y = (
             (value - low) / span for value, low, span in zip(point, self.low, spans, strict=True)
         )
-        return _LEFT + x * (_WIDTH - _LEFT - _RIGHT), _HEIGHT - _BOTTOM - y * (
-            _HEIGHT - _TOP - _BOTTOM
-        )
+        width, height = self.size.width - _LEFT - _RIGHT, self.size.height - _BOTTOM
+        return _LEFT + x * width, height - y * (height - self.size.top)
+
+    @property
+    def below(self) -> float:
+        """Where the text under the axis is."""
+        return self.size.height - _BOTTOM + 14
 
 
 def lines(
-    series: Sequence[Line], *, x: str, y: str, over: tuple[float, float] | None = None
+    series: Sequence[Line],
+    *,
+    x: str,
+    y: str,
+    over: tuple[float, float] | None = None,
+    size: Size = WIDE,
 ) -> Element:
     """Return a line chart. Points with NaN or infinite values are left out.
 
@@ -60,28 +93,50 @@ def lines(
     every = [point for points in kept for point in points] or [(0.0, 0.0)]
     y_ticks = ticks(min(p[1] for p in every), max(p[1] for p in every))
     first, last = over or (min(p[0] for p in every), max(p[0] for p in every))
-    frame = _Frame((first, y_ticks[0]), (last, y_ticks[-1]))
-    svg = _canvas(", ".join(line.label for line in series), x, y)
+    frame = _Frame((first, y_ticks[0]), (last, y_ticks[-1]), size)
+    svg = _canvas(", ".join(line.label for line in series), x, y, size)
     _draw_y_axis(svg, frame, y_ticks)
     for tick in ticks(frame.low[0], frame.high[0]):
         if frame.low[0] <= tick <= frame.high[0]:
-            _text(svg, (frame.place((tick, 0))[0], _HEIGHT - _BOTTOM + 14), written(tick), "middle")
+            _text(svg, (frame.place((tick, 0))[0], frame.below), written(tick), "middle")
     for at, (line, points) in enumerate(zip(series, kept, strict=True)):
         _draw_line(svg, frame, line, points=points, style=f"s{at}")
-    _draw_legend(svg, [line.label for line in series])
+    _draw_legend(svg, [line.label for line in series], size)
     return svg
 
 
 def bars(
-    classes: Sequence[str], series: Mapping[str, Sequence[float]], *, x: str, y: str
+    classes: Sequence[str],
+    series: Mapping[str, Sequence[float]],
+    *,
+    x: str,
+    y: str,
+    size: Size = WIDE,
 ) -> Element:
     """Return a bar chart: one group of bars for each class, one bar for each series."""
     y_ticks = ticks(
         0.0, max((value for values in series.values() for value in values), default=0.0)
     )
-    frame = _Frame((0.0, 0.0), (float(len(classes)), y_ticks[-1]))
-    svg = _canvas(", ".join(series), x, y)
+    frame = _Frame((0.0, 0.0), (float(len(classes)), y_ticks[-1]), size)
+    svg = _canvas(", ".join(series), x, y, size)
     _draw_y_axis(svg, frame, y_ticks)
+    _draw_bars(svg, frame, classes, series)
+    for index in named(classes, size):
+        _text(svg, (frame.place((index + 0.5, 0))[0], frame.below), classes[index], "middle")
+    _draw_legend(svg, list(series), size)
+    return svg
+
+
+def named(classes: Sequence[str], size: Size) -> range:
+    """Return the classes whose names have room under the axis: each, each second, each third …"""
+    room = (size.width - _LEFT - _RIGHT) / max(1, len(classes))
+    longest = max(map(len, classes), default=0) * _LETTER + _LETTER
+    return range(0, len(classes), max(1, math.ceil(longest / room)))
+
+
+def _draw_bars(
+    svg: Element, frame: _Frame, classes: Sequence[str], series: Mapping[str, Sequence[float]]
+) -> None:
     width = (1 - _BAR_GAP) / max(1, len(series))
     for at, (label, values) in enumerate(series.items()):
         for index, value in enumerate(values):
@@ -95,10 +150,6 @@ def bars(
             }
             bar = SubElement(svg, "rect", place | {"class": f"s{at} fill"})
             SubElement(bar, "title").text = f"{label}, {classes[index]}: {written(value)}"
-    for index, name in enumerate(classes):
-        _text(svg, (frame.place((index + 0.5, 0))[0], _HEIGHT - _BOTTOM + 14), name, "middle")
-    _draw_legend(svg, list(series))
-    return svg
 
 
 def ticks(low: float, high: float) -> list[float]:
@@ -115,17 +166,18 @@ def written(value: float) -> str:
     return f"{value:.0f}" if value == int(value) and abs(value) < 1e7 else f"{value:.4g}"
 
 
-def _canvas(title: str, x: str, y: str) -> Element:
+def _canvas(title: str, x: str, y: str, size: Size) -> Element:
     svg = Element(
         "svg",
         {
-            "viewBox": f"0 0 {_WIDTH} {_HEIGHT}",
+            "viewBox": f"0 0 {size.width} {size.height}",
+            "class": size.name,
             "role": "img",
             "xmlns": "http://www.w3.org/2000/svg",
         },
     )
     SubElement(svg, "title").text = title
-    _text(svg, ((_LEFT + _WIDTH - _RIGHT) / 2, _HEIGHT - 8), x, "middle")
+    _text(svg, ((_LEFT + size.width - _RIGHT) / 2, size.height - 8), x, "middle")
     _text(svg, (4, 12), y, "start")
     return svg
 
@@ -138,7 +190,7 @@ def _draw_y_axis(svg: Element, frame: _Frame, values: Sequence[float]) -> None:
             "line",
             {
                 "x1": str(_LEFT),
-                "x2": str(_WIDTH - _RIGHT),
+                "x2": str(frame.size.width - _RIGHT),
                 "y1": _at(y),
                 "y2": _at(y),
                 "class": "grid",
@@ -165,17 +217,16 @@ def _draw_line(
             )
 
 
-def _draw_legend(svg: Element, labels: Sequence[str]) -> None:
+def _draw_legend(svg: Element, labels: Sequence[str], size: Size) -> None:
     """Draw which colour is which series. A single series needs no legend: the axis names it."""
     if len(labels) < 2:
         return
-    letter = 7  # units, approximately, in the page's font
-    x = _WIDTH - _RIGHT - sum(24 + letter * len(label) for label in labels)
+    x: float = size.width - _RIGHT - sum(24 + _LETTER * len(label) for label in labels)
     for at, label in enumerate(labels):
-        place = {"x": _at(x), "y": "4", "width": "10", "height": "10"}
+        place = {"x": _at(x), "y": _at(size.legend - 9), "width": "10", "height": "10"}
         SubElement(svg, "rect", place | {"class": f"s{at} fill"})
-        _text(svg, (x + 14, 13), label, "start")
-        x += 24 + letter * len(label)
+        _text(svg, (x + 14, size.legend), label, "start")
+        x += 24 + _LETTER * len(label)
 
 
 def _text(svg: Element, place: Point, text: str, anchor: str) -> None:

@@ -31,7 +31,7 @@ from steps.governance.pages.document import (
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff\ud800-\udfff]")
 _DRAWN = {"svg", "g", "rect", "circle", "line", "polyline", "path", "text", "tspan", "title"}
 _SVG = "{http://www.w3.org/2000/svg}"
-_ROW, _NAME_WIDTH, _WIDTH = 30, 90, 720  # of the time line, in units of the drawing
+_ROW, _NAME_WIDTH = 30, 90  # of the time line, in units of the drawing
 _ROOM_FOR_TEXT = 110  # right of the last bar
 
 
@@ -70,25 +70,29 @@ def _drawn(block: Block) -> Markup:
             charts.Line(each.label, each.points, dots=each.dots, ringed=each.ringed)
             for each in block.series
         ]
-        svg = charts.lines(series, x=block.x, y=block.y)
+        drawn = [charts.lines(series, x=block.x, y=block.y, size=size) for size in charts.SIZES]
     elif isinstance(block, Bars):
-        svg = charts.bars(block.classes, block.series, x=block.x, y=block.y)
+        drawn = [
+            charts.bars(block.classes, block.series, x=block.x, y=block.y, size=size)
+            for size in charts.SIZES
+        ]
     elif isinstance(block, TimeLine):
-        svg = _time_line(block)
+        drawn = [_time_line(block, size) for size in charts.SIZES]
     elif isinstance(block, Drawing):
-        svg = _checked(block.svg)
+        drawn = [_checked(block.svg)]
     else:
         raise TypeError(block.kind)
-    return Markup(tostring(svg, encoding="unicode", method="html"))  # noqa: S704
+    text = "".join(tostring(svg, encoding="unicode", method="html") for svg in drawn)
+    return Markup(text)  # noqa: S704
 
 
-def _time_line(block: TimeLine) -> Element:
+def _time_line(block: TimeLine, size: charts.Size) -> Element:
     whole = max((span.begin + span.seconds for span in block.spans), default=0.0) or 1.0
     height = _ROW * len(block.spans) + 6
-    size = {"viewBox": f"0 0 {_WIDTH} {height}", "role": "img", "class": "time"}
-    svg = Element("svg", size)
+    box = {"viewBox": f"0 0 {size.width} {height}", "role": "img", "class": f"time {size.name}"}
+    svg = Element("svg", box)
     SubElement(svg, "title").text = "the steps on one axis of time"
-    scale = (_WIDTH - _NAME_WIDTH - _ROOM_FOR_TEXT) / whole
+    scale = (size.width - _NAME_WIDTH - _ROOM_FOR_TEXT) / whole
     for row, span in enumerate(block.spans):
         y = row * _ROW + 4
         x, width = _NAME_WIDTH + span.begin * scale, max(2.0, span.seconds * scale)

@@ -13,8 +13,9 @@ from typing import Any
 import pyarrow as pa
 
 from steps.prepare.filings import judge
-from steps.prepare.filings.examples import LONGEST_BODY, SCHEMA, example_id, words
+from steps.prepare.filings.examples import LONGEST_BODY, SCHEMA, example_id
 from steps.prepare.filings.tasks import INSTRUCTIONS
+from steps.prepare.repeats.words import words
 from steps.prepare.schemas import EXAMPLES
 from steps.prepare.task_mix import COMPARE
 from steps.prepare.text.sentences import sentences

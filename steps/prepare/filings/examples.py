@@ -9,9 +9,9 @@ which gives new example ids.
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from steps.prepare.filings.tasks import INSTRUCTIONS, asked
+from steps.prepare.repeats.words import words
 from steps.prepare.task_mix import COMPARE, HEADING, ONLY_HEADINGS, Mix
 from steps.prepare.text.characters import LOST
 
@@ -38,27 +39,18 @@ LATER_ITEMS = "later_items"
 # In characters; about 50 to 1,400 tokens, so that a prompt fits 2,048 tokens.
 SHORTEST_BODY, LONGEST_BODY = 200, 6_000
 
+
+def _texts(*names: str) -> Iterator[tuple[str, pa.DataType]]:
+    return ((name, pa.string()) for name in names)
+
+
 SCHEMA = pa.schema(
     [
-        *(
-            (name, pa.string())
-            for name in ("example_id", "cik", "company", "sic", "filing_type", "filing_date")
-        ),
+        *_texts("example_id", "cik", "company", "sic", "filing_type", "filing_date"),
         ("year", pa.int32()),
-        *(
-            (name, pa.string())
-            for name in (
-                "section",
-                "source_filing",
-                "filing_id",
-                "section_sha256",
-                "raw_sha256",
-                "system",
-                "prompt",
-                "completion",
-            )
-        ),
-        *((name, pa.string()) for name in ("text_sha256", "reason", "detail", "template")),
+        *_texts("section", "source_filing", "filing_id", "section_sha256", "raw_sha256"),
+        *_texts("system", "prompt", "completion"),
+        *_texts("text_sha256", "reason", "detail", "template"),
         # Of a risk factor: its words (the body's), and a number for those of the heading.
         ("body_words", pa.binary()),
         ("heading_key", pa.int64()),
@@ -76,12 +68,6 @@ _OF_THE_FILING = (
 _FIRST_DAY = date(1970, 1, 1).toordinal()
 _DAY_BITS = 16  # until 2149
 _SENTENCE_END = re.compile(r"[.!?][\"'”’)]*(?=\s)")
-_WORDS = re.compile(r"\w+")
-# What is not ASCII in most filings: quotation marks, dashes, signs. None is part of a word.
-_SIGNS = "’‘“”—–•…®™©"
-# For bytes: letters, digits and the low line stay, all else is a space.
-_SPACED = bytes(byte if chr(byte).isalnum() or chr(byte) == "_" else 0x20 for byte in range(128))
-_SPACED += bytes([0x20]) * 128
 
 
 class _Made(NamedTuple):
@@ -102,6 +88,16 @@ class _Made(NamedTuple):
     text_at: int | None = None
 
 
+class _Worded(NamedTuple):
+    """What depends on a risk factor's heading and body alone."""
+
+    shown: str
+    body_words: bytes
+    text_sha256: str
+    heading_key: int
+    reason: str | None
+
+
 def write(batch: pa.RecordBatch, mix: Mix = ONLY_HEADINGS, *, seed: int = 0) -> pa.RecordBatch:
     """Return one example per risk factor, usable (`reason` null) or rejected.
 
@@ -109,7 +105,10 @@ def write(batch: pa.RecordBatch, mix: Mix = ONLY_HEADINGS, *, seed: int = 0) -> 
 
     A filing whose section ran on into later items has one more row, rejected.
     """
-    rows = [row for filing in batch.to_pylist() for row in _of_filing(filing, mix, seed)]
+    # A company's filing of the next year has most risk factors again
+    worded = lru_cache(maxsize=None)(_worded)
+    drawn = partial(mix.drawn, seed=seed)
+    rows = [row for filing in batch.to_pylist() for row in _of_filing(filing, drawn, worded)]
     made = {name: [row[at] for row in rows] for at, name in enumerate(_Made._fields)}
     filings = np.repeat(np.arange(batch.num_rows), rows_of(batch).to_numpy())
     columns = [
@@ -127,10 +126,12 @@ def rows_of(batch: pa.RecordBatch) -> pa.Array:
     return pc.add(pc.coalesce(pc.list_value_length(batch["risk_factors"]), 0), left_out)
 
 
-def _of_filing(filing: dict[str, Any], mix: Mix, seed: int) -> Iterator[_Made]:
-    for position in range(len(filing["risk_factors"] or ())):
-        drawn = mix.drawn(str(filing["filing_id"]), position, seed=seed)
-        yield _example(filing, position, drawn)
+def _of_filing(
+    filing: dict[str, Any], drawn: Callable[[str, int], str], worded: Callable[[str, str], _Worded]
+) -> Iterator[_Made]:
+    for position, factor in enumerate(filing["risk_factors"] or ()):
+        template = drawn(str(filing["filing_id"]), position)
+        yield _example(filing, position, template, worded(factor["heading"], factor["body"]))
     if filing["left_out"]:
         yield _left_out(filing)
 
@@ -146,15 +147,25 @@ def _left_out(filing: dict[str, Any]) -> _Made:
     )
 
 
-def _example(filing: dict[str, Any], position: int, drawn: str) -> _Made:
+def _worded(heading: str, body: str) -> _Worded:
+    shown = bounded(body)
+    of_heading, of_body = words(heading), words(shown)
+    return _Worded(
+        shown,
+        of_body,
+        _sha256(of_heading, of_body),
+        int.from_bytes(hashlib.sha256(of_heading).digest()[:8]) >> 1,
+        _reason(heading, shown),
+    )
+
+
+def _example(filing: dict[str, Any], position: int, drawn: str, worded: _Worded) -> _Made:
     """Return the example of one risk factor; without an answer to `drawn` it is of `HEADING`."""
     factors, identity = filing["risk_factors"], str(filing["filing_id"])
-    heading, shown = factors[position]["heading"], bounded(factors[position]["body"])
-    of_heading, of_body = words(heading), words(shown)
+    heading, shown, reason = factors[position]["heading"], worded.shown, worded.reason
     found = asked(drawn, identity, factors, position)
     template = HEADING if found is None else drawn
     before, answer = found or ("", heading)
-    reason = _reason(heading, shown)
     name = example_id(identity, position, template)
     asked_for = prompt(filing, f"{before}\n\n{shown}" if before else shown, template)
     return _Made(
@@ -165,9 +176,9 @@ def _example(filing: dict[str, Any], position: int, drawn: str) -> _Made:
         text_at=len(asked_for) - len(shown),
         completion=answer,
         template=template,
-        text_sha256=_sha256(of_heading, of_body),
-        body_words=of_body,
-        heading_key=int.from_bytes(hashlib.sha256(of_heading).digest()[:8]) >> 1,
+        text_sha256=worded.text_sha256,
+        body_words=worded.body_words,
+        heading_key=worded.heading_key,
         rank=rank(
             _day(filing["filing_date"]),
             name if template == HEADING else example_id(identity, position),
@@ -219,22 +230,6 @@ def _day(text: str) -> int:
     """Return the days of YYYY-MM-DD since 1970, at least 0."""
     days = date.fromisoformat(text).toordinal() - _FIRST_DAY
     return min(max(days, 0), (1 << _DAY_BITS) - 1)
-
-
-def words(text: str) -> bytes:
-    """Return the words (`\\w+`) in small letters, one space between them, as UTF-8.
-
-    Text that is ASCII but for usual signs takes a path four times as fast.
-    """
-    if not text.isascii():
-        for sign in _SIGNS:
-            text = text.replace(sign, " ")
-        if not text.isascii():
-            return " ".join(_WORDS.findall(text.casefold())).encode()
-    found = text.lower().encode().translate(_SPACED)
-    while b"  " in found:  # many times as fast as an object for each word
-        found = found.replace(b"  ", b" ")
-    return found.strip(b" ")
 
 
 def _reason(heading: str, body: str) -> str | None:

@@ -62,27 +62,32 @@ def sketched(
         companies: a number of each text's company, below 2^63.
         headings: a number for the words of its heading, below 2^63.
     """
-    parts: list[tuple[list[Any], list[Any], list[Any]]] = []
-    for chunk in _chunks(texts):
-        hashes = _Hashed(b"".join(text + b"\n" for text in chunk_texts(texts, chunk)))
-        parts.append(_columns(hashes, chunk, companies, headings))
-    kinds = (pa.binary(), pa.binary(), pa.binary())
-    columns = [
-        pa.array([value for part in parts for value in part[number]], kind)
-        for number, kind in enumerate(kinds)
-    ]
-    return Sketches(*columns)
+    distinct = [text for text in dict.fromkeys(texts) if text]
+    parts = [_sets(distinct[chunk.start : chunk.stop]) for chunk in _chunks(distinct)]
+    sets = dict(zip(distinct, (one for part in parts for one in part.shingles), strict=True))
+    grams = dict(zip(distinct, (one for part in parts for one in part.grams), strict=True))
+    # A text that is repeated has one set, but the keys of each company and heading
+    having = (text for text, found in sets.items() if found)
+    places: dict[bytes | None, int] = {text: place for place, text in enumerate(having)}
+    rows = [row for row, text in enumerate(texts) if text in places]
+    bands: list[bytes | None] = [None] * len(texts)
+    if rows:
+        minima = np.concatenate([part.minima for part in parts])
+        keys = _keys(
+            minima[[places[texts[row]] for row in rows]],
+            np.array([companies[row] for row in rows], np.uint64),
+            np.array([headings[row] for row in rows], np.uint64),
+        )
+        for row, found in zip(rows, keys, strict=True):
+            bands[row] = found.tobytes()
+    columns = (bands, *([found.get(text or b"") for text in texts] for found in (sets, grams)))
+    return Sketches(*(pa.array(column, pa.binary()) for column in columns))
 
 
-def chunk_texts(texts: Sequence[bytes | None], chunk: range) -> list[bytes]:
-    """Return the texts of a chunk; None becomes an empty one."""
-    return [texts[row] or b"" for row in chunk]
-
-
-def _chunks(texts: Sequence[bytes | None]) -> Iterator[range]:
+def _chunks(texts: Sequence[bytes]) -> Iterator[range]:
     start, size = 0, 0
     for row, text in enumerate(texts):
-        size += len(text or b"") + 1
+        size += len(text) + 1
         if size >= _CHUNK:
             yield range(start, row + 1)
             start, size = row + 1, 0
@@ -117,25 +122,24 @@ class _Hashed:
         return self.line[whole], sums * np.uint64(_SPREAD)
 
 
-def _columns(
-    hashes: _Hashed, chunk: range, companies: Sequence[int], headings: Sequence[int]
-) -> tuple[list[bytes | None], list[bytes | None], list[bytes | None]]:
-    rows, shingles = _distinct(*hashes.grams(SHINGLE), count=len(chunk))
-    ends = np.searchsorted(rows, np.arange(len(chunk)), side="right")
-    sets = _cut(shingles, ends)
+class _Sets(NamedTuple):
+    """Of some texts the sets, None for a text without; the minima of those with shingles."""
+
+    shingles: list[bytes | None]
+    grams: list[bytes | None]
+    minima: npt.NDArray[np.uint32]
+
+
+def _sets(texts: Sequence[bytes]) -> _Sets:
+    hashes = _Hashed(b"".join(text + b"\n" for text in texts))
+    rows, shingles = _distinct(*hashes.grams(SHINGLE), count=len(texts))
+    ends = np.searchsorted(rows, np.arange(len(texts)), side="right")
     filled = np.flatnonzero(np.diff(ends, prepend=0))
-    keys = _keys(
-        _minima(shingles, np.searchsorted(filled, rows), len(filled)),
-        np.array([companies[chunk[row]] for row in filled], np.uint64),
-        np.array([headings[chunk[row]] for row in filled], np.uint64),
-    )
-    bands: list[bytes | None] = [None] * len(chunk)
-    for row, found in zip(filled, keys, strict=True):
-        bands[row] = found.tobytes()
+    minima = _minima(shingles, np.searchsorted(filled, rows), len(filled))
     lines, values = hashes.grams(GRAM)
     kept = np.flatnonzero((values >> np.uint64(64 - GRAM_BITS)) == 0)
-    ends = np.searchsorted(lines[kept], np.arange(len(chunk)), side="right")
-    return bands, sets, _cut(mixed(values[kept]), ends)
+    of_grams = np.searchsorted(lines[kept], np.arange(len(texts)), side="right")
+    return _Sets(_cut(shingles, ends), _cut(mixed(values[kept]), of_grams), minima)
 
 
 def _distinct(

@@ -13,6 +13,7 @@ Steps are generators, so a round is not begun before the one before it is done.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -21,6 +22,8 @@ from steps.prepare.rounds.shards import Kept, Shard, Sharding
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+
+_USES = count()  # a step may be done twice, each time with rows of its own
 
 
 @dataclass(frozen=True)
@@ -65,10 +68,11 @@ class Rounds:
         if self.staged is None or self.count == 1:
             yield from frames
             return
+        own = f"{kind}-{next(_USES)}"
         for frame in frames:
-            self.staged.keep(kind, frame, schema, sharding)
+            self.staged.keep(own, frame, schema, sharding)
         for shard in self.shards:
-            yield self.staged.read(kind, schema.names, shard).select(*schema.names)
+            yield self.staged.read(own, schema.names, shard).select(*schema.names)
 
 
 AT_ONCE = Rounds()

@@ -138,15 +138,18 @@ def scored(frame: pl.DataFrame, weights: Weights) -> pl.DataFrame:
 
 def _terms(frame: pl.DataFrame, weights: Weights) -> Iterator[tuple[Term, Table]]:
     """Yield each term and what it adds to the scores of each paragraph, (paragraphs, scores)."""
-    # All codes at once: one plan, and not one for each term
-    codes = frame.select(
-        *(code(term).alias(str(n)) for n, term in enumerate(weights.tables)),
-        *(_place(word, known) for word, (known, _) in weights.words.items()),
-    )
-    for n, (term, table) in enumerate(weights.tables.items()):
-        yield term, table.take(codes[str(n)].to_numpy(), axis=0)
+    names = {name for term in weights.tables for name in term}
+    values = frame.select(pl.col(*names).cast(pl.Int32)).to_dict()
+    columns = {name: column.to_numpy() for name, column in values.items()}
+    for term, table in weights.tables.items():
+        # As `code`, without a plan of polars for each term
+        number = columns[term[0]]
+        for name in term[1:]:
+            number = number * np.int32(SIZES[name]) + columns[name]
+        yield term, table.take(number, axis=0)
+    places = frame.select(_place(word, known) for word, (known, _) in weights.words.items())
     for word, (_, table) in weights.words.items():
-        yield (word,), table.take(codes[word].to_numpy(), axis=0)
+        yield (word,), table.take(places[word].to_numpy(), axis=0)
 
 
 def _place(column: str, known: pl.Series) -> pl.Expr:

@@ -6,11 +6,13 @@ The heading model (heading_model.py) adds weights of these columns, and of pairs
 them. Only the first sentence of a paragraph is searched for words, so a long body costs little.
 """
 
+from functools import cache
 from typing import Final
 
 import polars as pl
 
 from steps.prepare.text import repeated_words
+from steps.prepare.text.paragraphs import beside
 from steps.prepare.text.sentences import SEARCHED, first_sentence
 
 _STOP = r"[.!?][\"'”’)]*$"
@@ -115,22 +117,32 @@ WORDS: Final = ("first_word", "first_words", "last_word", "word_below")
 
 def described(paragraphs: pl.DataFrame) -> pl.DataFrame:
     """Return the paragraphs with `first`, the columns of `SIZES` and those of `WORDS`."""
+    own = _alone(paragraphs.select("paragraph").unique())
+    whole = paragraphs.join(own, on="paragraph", how="left", maintain_order="left")
+    return _with_neighbours(whole)
+
+
+def _alone(lines: pl.DataFrame) -> pl.DataFrame:
+    """Describe distinct paragraphs; half of a company's are in its filing of the next year too."""
     line = pl.col("paragraph")
-    own = paragraphs.with_columns(first=first_sentence(), characters=line.str.len_chars())
+    own = lines.with_columns(first=first_sentence(), characters=line.str.len_chars())
     own = own.with_columns(unit=pl.coalesce("first", line).str.slice(0, SEARCHED))
-    own = own.with_columns(**_counted(), **_found())
+    own = own.with_columns(**_counted(), **_found(), **repeated_words.stems())
     own = own.with_columns(
         binned(name, _EDGES[name]) for name in ("rest", "breaks", "length", "unit_length")
     )
-    own = own.with_columns(shape=_shape(), form=_form("stop", "colon"), unit_form=_form("", "lead"))
-    return _with_neighbours(own)
+    return own.with_columns(
+        shape=_shape(), form=_form("stop", "colon"), unit_form=_form("", "lead")
+    )
 
 
+@cache
 def barred() -> pl.Expr:
     """Return whether a paragraph heads nothing: a notice, a link, an item's title or a list's."""
     return pl.col("unit").str.contains(_BARRED) | pl.col("paragraph").str.contains(_LIST_ITEM)
 
 
+@cache
 def binned(name: str, edges: tuple[int, ...]) -> pl.Expr:
     """Return how many of the edges are below a column's value, as that column."""
     ordered = pl.lit(pl.Series(edges, dtype=pl.Int64))
@@ -138,6 +150,7 @@ def binned(name: str, edges: tuple[int, ...]) -> pl.Expr:
     return found.cast(pl.Int32).alias(name)
 
 
+@cache
 def _counted() -> dict[str, pl.Expr]:
     line, unit = pl.col("paragraph"), pl.col("unit")
     words, capitalized = unit.str.count_matches(_WORD), unit.str.count_matches(_CAPITALIZED)
@@ -154,6 +167,7 @@ def _counted() -> dict[str, pl.Expr]:
     }
 
 
+@cache
 def _found() -> dict[str, pl.Expr]:
     line, unit = pl.col("paragraph"), pl.col("unit")
     tests = {
@@ -184,6 +198,7 @@ def _found() -> dict[str, pl.Expr]:
     return tests | {name: test.cast(pl.Int32) for name, test in words.items()} | named
 
 
+@cache
 def _shape() -> pl.Expr:
     """Return the kind of line, from its punctuation, its letters and its length."""
     length, breaks = pl.col("characters"), pl.col("sentence_breaks")
@@ -213,7 +228,7 @@ def _form(stop: str, colon: str) -> pl.Expr:
 
 def _with_neighbours(own: pl.DataFrame) -> pl.DataFrame:
     def near(name: str, distance: int, missing: int) -> pl.Expr:
-        return pl.col(name).shift(distance).over("row").fill_null(missing)
+        return beside(pl.col(name), distance).fill_null(missing)
 
     whole = own.with_columns(
         shape_1=near("shape", 1, EDGE),
@@ -221,7 +236,7 @@ def _with_neighbours(own: pl.DataFrame) -> pl.DataFrame:
         shape_11=near("shape", 2, EDGE),
         shape_22=near("shape", -2, EDGE),
         closing_before=near("closing", 1, 0),
-        word_below=pl.col("first_word").shift(-1).over("row").fill_null(""),
+        word_below=beside(pl.col("first_word"), -1).fill_null(""),
         leans_below=near("leans", -1, 0),
         ratio=near("characters", -1, 0) * 4 // (pl.col("characters") + 1),
         length_before=near("characters", 1, 0),

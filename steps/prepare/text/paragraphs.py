@@ -32,6 +32,8 @@ _OF_A_COMPANY = r"(?i)\b(?:inc|corp|co|ltd|l\.p|plc|n\.v|s\.a)\.$"
 
 _HEAD_MAX_CHARACTERS = 90  # a running head; headings of risk factors are longer or occur once
 _HEAD_MIN_REPEATS = 3
+# A line that is longer is not short without a number of four digits either.
+_LONGEST_WITH_NUMBER = 2 * _HEAD_MAX_CHARACTERS
 
 
 def paragraphs(sections: pl.DataFrame) -> pl.DataFrame:
@@ -43,6 +45,16 @@ def paragraphs(sections: pl.DataFrame) -> pl.DataFrame:
     lines = _with_bullets(lines.filter(~_is_furniture()))
     lines = lines.filter(~_is_running_head())
     return _joined(lines)
+
+
+def beside(column: pl.Expr, distance: int) -> pl.Expr:
+    """Return the value of the paragraph so far above (below if negative) in the same section.
+
+    Null beyond the section's ends. The paragraphs of a section must be next to each other: so
+    this is a comparison of numbers, where a window would group the rows.
+    """
+    row = pl.col("row")
+    return pl.when(row.shift(distance) == row).then(column.shift(distance))
 
 
 def _lines(sections: pl.DataFrame) -> pl.DataFrame:
@@ -72,7 +84,11 @@ def _is_running_head() -> pl.Expr:
         & (~line.str.contains(_ENDS) | line.str.contains(_OF_A_COMPANY))
         & ~line.str.starts_with("•")
     )
-    head = line.str.replace(_NUMBER_AT_AN_END, "")
+    head = (
+        pl.when(line.str.len_chars() <= _LONGEST_WITH_NUMBER)
+        .then(line.str.replace(_NUMBER_AT_AN_END, ""))
+        .otherwise(line)
+    )
     return short & (pl.len().over("row", head) >= _HEAD_MIN_REPEATS)
 
 

@@ -52,9 +52,10 @@ _TITLES = (
 _TITLE = "(?:" + "|".join(_TITLES) + r")"
 _SEPARATOR = r"[\s.:;–—)\]|-]*"
 
+# An item's title; each text with one behind a sentence has it.
+_ITEM = r"(?:Item|ITEM)[Ss]?\s*(?:1\s*[(-]?[BCDbcd]|[2-9]|1[0-6])"
 # Quick tests that select the texts for the full search, each a separate and cheap pattern: a line
-# that begins with an item, the one title that needs no number, an item at the very start, and an
-# item behind a sentence.
+# that begins with an item, the one title that needs no number, and an item at the very start.
 _MAY_RUN_ON = (
     r"(?i)\n[^a-z0-9]*(?:part\s+[iv]+[^a-z0-9]*)?i ?tem",
     r"(?i)unresolved\s+staff",
@@ -63,11 +64,8 @@ _MAY_RUN_ON = (
         r"|[2-6]\.\s*(?:propert|description|legal|mine|unregistered|defaults))"
     ),
     rf"(?i)^[^a-z0-9]*{_LABEL}{_NUMBER}",
-    (
-        r"[.!?][\"”’)]* *(?:(?i:part) [IVX]+[^A-Za-z0-9]*)?"
-        r"(?:Item|ITEM)[Ss]?\s*(?:1\s*[(-]?[BCDbcd]|[2-9]|1[0-6])"
-    ),
 )
+_BEHIND_A_SENTENCE = rf"[.!?][\"”’)]* *(?:(?i:part) [IVX]+[^A-Za-z0-9]*)?{_ITEM}"
 _MARK = "\x1e"  # repaired text has no control characters
 # Titles without the word "Item" that hardly occur as other text, each as a whole line.
 _NUMBER_ONLY = (
@@ -130,7 +128,7 @@ def ended(texts: pl.Series) -> pl.DataFrame:
         {"text": texts, "left_out": pl.Series([None] * len(texts), dtype=pl.String)}
     )
     may = reduce(or_, (texts.str.contains(pattern) for pattern in _MAY_RUN_ON))
-    rows = may.fill_null(value=False).arg_true()
+    rows = (may | _behind_a_sentence(texts)).fill_null(value=False).arg_true()
     marked = texts.gather(rows).str.replace_all(_IN_LINE, f"${{1}}{_MARK}${{2}}")
     marked = marked.str.replace_all(_OWN_LINE, f"{_MARK}$0").str.replace_all(_TITLE_BELOW, "${1}")
     pieces = pl.DataFrame({"row": rows, "piece": marked}).filter(
@@ -141,6 +139,13 @@ def ended(texts: pl.Series) -> pl.DataFrame:
     cut = _cut(pieces)
     changed = whole.with_row_index("row").join(cut, on="row", how="left", maintain_order="left")
     return changed.select(text=pl.coalesce("text_right", "text"), left_out="left_out_right")
+
+
+def _behind_a_sentence(texts: pl.Series) -> pl.Series:
+    """Return which texts have an item's title behind a sentence; few have a title at all."""
+    found = texts.str.contains(_ITEM)
+    rows = found.fill_null(value=False).arg_true()
+    return found.scatter(rows, texts.gather(rows).str.contains(_BEHIND_A_SENTENCE))
 
 
 def _cut(marked: pl.DataFrame) -> pl.DataFrame:

@@ -7,12 +7,14 @@ likely than body text. A section's own style shows in them: how many of its head
 lines, and which form they have.
 """
 
+from functools import cache
 from typing import Final
 
 import polars as pl
 
 from steps.prepare.text import line_features
 from steps.prepare.text.line_features import binned
+from steps.prepare.text.paragraphs import beside
 
 SCORES: Final = ("standing", "run_in", "title")
 _LONG = 300  # characters; a longer paragraph is mostly body text
@@ -96,6 +98,7 @@ def _sum(name: str, *keys: str) -> pl.Expr:
     return pl.col(name).cast(pl.Int32).sum().over(*keys)
 
 
+@cache
 def _shares() -> dict[str, pl.Expr]:
     a, b, long = pl.col("of_a"), pl.col("of_b"), pl.col("of_long")
     characters, first = pl.col("characters").cast(pl.Int32), pl.col("unit_characters")
@@ -113,6 +116,7 @@ def _shares() -> dict[str, pl.Expr]:
     }
 
 
+@cache
 def _places() -> dict[str, pl.Expr]:
     """How many paragraphs since the last likely heading, how many to the next, and if any was."""
     heads = (pl.col("a") | pl.col("b") | pl.col("c")).cast(pl.Int32)
@@ -124,10 +128,11 @@ def _places() -> dict[str, pl.Expr]:
     }
 
 
+@cache
 def _neighbours() -> dict[str, pl.Expr]:
     places = {"1": 1, "2": -1, "11": 2, "22": -2}
     near = {
-        f"{name}_{place}": pl.col(name).shift(distance).over("row").fill_null(_FAR)
+        f"{name}_{place}": beside(pl.col(name), distance).fill_null(_FAR)
         for name in SCORES
         for place, distance in places.items()
     }

@@ -92,10 +92,17 @@ def reason(text: pl.Expr) -> pl.Expr:
 
     The first reason that applies counts. The text must be cleaned and end with Item 1A.
     """
-    body = untitled(text)
+    return text.map_batches(_reasons, return_dtype=pl.String)
+
+
+def _reasons(texts: pl.Series) -> pl.Series:
+    """Return the reason of each text; what several tests need is a column, made once."""
+    text, body, short = pl.col("text"), pl.col("body"), pl.col("short")
     length = body.str.len_chars()
     # A longer text is not a notice and is not searched.
-    short = pl.when(length <= _LONGEST_NOTICE).then(body).otherwise(pl.lit(""))
+    found = texts.to_frame("text").with_columns(body=untitled(text)).with_columns(
+        short=pl.when(length <= _LONGEST_NOTICE).then(body).otherwise(pl.lit(""))
+    )  # fmt: skip
     tests = [
         (MISSING, body.fill_null("") == ""),
         (TOO_LONG, length > LONGEST_SECTION),
@@ -104,7 +111,8 @@ def reason(text: pl.Expr) -> pl.Expr:
         *((name, short.str.contains(pattern) & _is_notice(short)) for name, pattern in _NOTICES),
         (TOO_SHORT, length < SHORTEST_SECTION),
     ]
-    return pl.coalesce(pl.when(test).then(pl.lit(name)) for name, test in tests)
+    first = pl.coalesce(pl.when(test).then(pl.lit(name)) for name, test in tests)
+    return found.select(first).to_series()
 
 
 def _is_notice(body: pl.Expr) -> pl.Expr:

@@ -30,7 +30,7 @@ def draw(answer: Answer) -> Markup:
         "svg",
         {
             "viewBox": f"0 0 {graph.width:g} {graph.height:g}",
-            "style": f"min-width: {graph.width * 0.62:.0f}px; max-width: {graph.width:g}px",
+            "style": f"--drawn: {graph.width:g}px; --least: {graph.width * 0.62:.0f}px",
             "role": "img",
             "aria-label": "lineage graph, from source tables on the left to aliases on the right",
         },

@@ -22,7 +22,7 @@ _HISTOGRAM = "histogram_before_cut"
 
 def render(found: Findings) -> str:
     """Return the whole page."""
-    charts = {"loss": _losses(found), "rate": _learning_rate(found), "lengths": _lengths(found)}
+    drawn = {"loss": _losses, "rate": _learning_rate, "lengths": _lengths}
     return (
         templates.environment()
         .get_template("report.html.jinja")
@@ -30,15 +30,19 @@ def render(found: Findings) -> str:
             found=found,
             # ElementTree has escaped the text of the charts
             charts={
-                name: Markup(tostring(svg, encoding="unicode", method="html"))  # noqa: S704
-                for name, svg in charts.items()
+                name: Markup("").join(_markup(draw(found, size)) for size in svg_charts.SIZES)
+                for name, draw in drawn.items()
             },
             length_rows=_length_rows(found.lengths),
         )
     )
 
 
-def _losses(found: Findings) -> Element:
+def _markup(svg: Element) -> Markup:
+    return Markup(tostring(svg, encoding="unicode", method="html"))  # noqa: S704
+
+
+def _losses(found: Findings, size: svg_charts.Size) -> Element:
     metrics, name, key = found.metrics, "eval loss", "eval_loss"
     before = metrics.eval_loss_before
     if metrics.eval_sample_loss_before is not None:  # One line has losses of the same examples
@@ -53,12 +57,15 @@ def _losses(found: Findings) -> Element:
         x="optimizer step",
         y="nats per target token",
         over=_steps(found),
+        size=size,
     )
 
 
-def _learning_rate(found: Findings) -> Element:
+def _learning_rate(found: Findings, size: svg_charts.Size) -> Element:
     line = Line("learning rate", _points(found.curve, "learning_rate"))
-    return svg_charts.lines([line], x="optimizer step", y="learning rate", over=_steps(found))
+    return svg_charts.lines(
+        [line], x="optimizer step", y="learning rate", over=_steps(found), size=size
+    )
 
 
 def _steps(found: Findings) -> tuple[float, float]:
@@ -70,7 +77,7 @@ def _points(entries: Sequence[Mapping[str, float]], key: str) -> list[Point]:
     return [(entry["step"], entry[key]) for entry in entries if key in entry]
 
 
-def _lengths(found: Findings) -> Element:
+def _lengths(found: Findings, size: svg_charts.Size) -> Element:
     """Return a bar chart of document lengths, one series for each split."""
     histograms = {split: lengths.get(_HISTOGRAM, {}) for split, lengths in found.lengths.items()}
     classes = list(dict.fromkeys(name for histogram in histograms.values() for name in histogram))
@@ -78,7 +85,8 @@ def _lengths(found: Findings) -> Element:
         split: [float(histogram.get(name, 0)) for name in classes]
         for split, histogram in histograms.items()
     }
-    return svg_charts.bars(classes, series, x="tokens of a document, before any cut", y="documents")
+    x = "tokens of a document, before any cut"
+    return svg_charts.bars(classes, series, x=x, y="documents", size=size)
 
 
 def _length_rows(lengths: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:

@@ -12,6 +12,7 @@ from pipeline.configuration.parameters import BY_NAME
 from pipeline.deployment import deploy
 from pipeline.errors import UsageError
 from pipeline.execution import start
+from pipeline.runs import __main__ as runs
 
 
 def ran(*words: str) -> int:
@@ -89,6 +90,17 @@ def test_a_missing_pipeline_is_refused_with_the_command_that_deploys_it(
     assert capsys.readouterr().err.endswith(
         "pipeline 'governed-finetune-local' does not exist in account 000000000000, us-east-1; "
         "deploy it: python -m pipeline.upsert --env local\n"
+    )
+
+
+def test_the_list_of_a_missing_pipeline_has_the_command_that_deploys_it(
+    service: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(command.ROLE, "scientist")
+    assert command.ended(runs.main, ["--env", "local"]) == 1
+    assert capsys.readouterr().err.endswith(
+        '\n  do  deploy it: eval "$(python -m pipeline.local env --as ci)" && '
+        "python -m pipeline.upsert --env local\n"
     )
 
 

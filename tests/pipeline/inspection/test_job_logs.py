@@ -10,7 +10,7 @@ from pipeline.configuration import config
 from pipeline.errors import UsageError
 from pipeline.execution.outcome import Progress, StepState
 from pipeline.inspection import job_logs
-from pipeline.logs.__main__ import chosen
+from pipeline.logs.__main__ import chosen, following
 
 STEP = StepState("Train", "Executing", streams="job-1/")
 
@@ -110,3 +110,23 @@ def test_a_step_that_does_not_exist_has_the_nearest_name() -> None:
         chosen(progress(PREPARE, TRAIN), "Trian")
     with pytest.raises(UsageError, match="no step with a log has begun"):
         chosen(progress(GATE), None)
+
+
+def test_a_run_is_followed_from_step_to_step_until_it_has_ended() -> None:
+    """A step that has not begun is waited for."""
+    seen = [
+        Progress("arn", "Executing", (GATE,)),
+        Progress("arn", "Executing", (PREPARE,)),
+        Progress("arn", "Executing", (PREPARE, TRAIN, GATE)),
+        Progress("arn", "Executing", (PREPARE, TRAIN, GATE)),
+        Progress("arn", "Succeeded", (PREPARE, TRAIN, GATE)),
+    ]
+    pauses: list[float] = []
+
+    def look() -> Progress:
+        return seen.pop(0)
+
+    assert following(look, "", sleep=pauses.append) is PREPARE
+    assert following(look, "Prepare", sleep=pauses.append) is TRAIN
+    assert following(look, "Train", sleep=pauses.append) is None
+    assert len(pauses) == 2

@@ -1,13 +1,16 @@
 """A run with everything that a report shows, and a failed one with a log only."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from pipeline.cost.estimate import Line
 from pipeline.execution.outcome import Progress, StepState, outcome
 from pipeline.execution.ran_with import RanWith
 from pipeline.inspection import training_log
 from pipeline.inspection.documents import Documents
 from pipeline.inspection.run_summary import Summary
+from pipeline.report.bill import Bill
 from pipeline.report.page import Evidence
 
 START = datetime(2026, 11, 29, 12, tzinfo=UTC)
@@ -103,6 +106,15 @@ def summary(status: str, *steps: StepState) -> Summary:
     )
 
 
+BILL = Bill(
+    [
+        Line("Prepare", "0.083 vCPU-hours, 0.275 GB-hours", 0.006),
+        Line("Train", "12 s billed × 1 × ml.g5.16xlarge at $5.120 an hour", 0.017),
+    ],
+    "us-east-1, 2026-11-29",
+)
+
+
 def succeeded() -> Evidence:
     """A registered model, approved, and audited with a mismatch."""
     losses = {"eval:loss_before": 7.634, "eval:loss": 6.0577}
@@ -113,7 +125,8 @@ def succeeded() -> Evidence:
         step("Register", 29, 31, outputs={"model_version": "3"}),
     )
     found = Documents(PREPARED, TRAINED, None, REPORT, ())
-    return Evidence(run, found, training_log.Curve(), traced=TRACED, audited=AUDITED)
+    evidence = Evidence(run, found, training_log.Curve(), traced=TRACED, audited=AUDITED)
+    return replace(evidence, bill=BILL)
 
 
 def failed() -> Evidence:

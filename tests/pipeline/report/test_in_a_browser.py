@@ -21,6 +21,7 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
 PAPER = {"light": (247, 248, 250), "dark": (18, 21, 27)}  # --paper of style.css.jinja
 HEIGHT = 5200
+SMALLEST = 11.0  # pixels of a text that is read on a telephone
 
 
 def screenshot(file: Path, folder: Path, *, width: int, dark: bool) -> Image.Image:
@@ -64,11 +65,16 @@ addEventListener('load', () => {{
   const cut = every.filter(each => each.scrollWidth > each.clientWidth);
   const begins = cut.map(each => each.textContent.trim().slice(0, 40)).join('|');
   const found = `${{cut.length}} of ${{every.length}} cut: ${{begins}}`;
-  document.title = `${{frames[0].innerWidth}}: ${{found}}`;
+  const sizes = [...frames[0].document.querySelectorAll('svg text')].map(each => {{
+    const svg = each.ownerSVGElement, scale = svg.getBoundingClientRect().width;
+    return parseFloat(getComputedStyle(each).fontSize) * scale / svg.viewBox.baseVal.width;
+  }}).filter(each => each > 0);
+  const small = Math.min(...sizes).toFixed(2);
+  document.title = `${{frames[0].innerWidth}}: ${{found}} (${{sizes.length}} texts of ${{small}})`;
 }})</script>"""
 
 
-@pytest.mark.parametrize("width", [390, 590])
+@pytest.mark.parametrize("width", [390, 590, 620, 900])
 def test_on_a_telephone_no_table_and_no_chart_is_cut(
     file: Path, tmp_path: Path, width: int
 ) -> None:
@@ -81,7 +87,10 @@ def test_on_a_telephone_no_table_and_no_chart_is_cut(
         f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", frame.as_uri(),
     ]  # fmt: skip
     shown = subprocess.run(command, capture_output=True, check=True, timeout=120, text=True).stdout
-    found = re.search(r"<title>(\d+): (\d+) of (\d+) cut: ([^<]*)</title>", shown)
+    title = r"<title>(\d+): (\d+) of (\d+) cut: ([^<]*) \((\d+) texts of ([\d.]+)\)</title>"
+    found = re.search(title, shown)
     assert found is not None, shown[:300]
     assert (int(found[1]), int(found[2])) == (width, 0), found[4]
     assert int(found[3]) > 3
+    assert int(found[5]) > 10
+    assert float(found[6]) >= SMALLEST, "text of a chart, in pixels as it is shown"

@@ -3,18 +3,21 @@
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
 from pipeline import command
 from pipeline.configuration import config
+from pipeline.cost import billed
+from pipeline.cost.estimate import Line
 from pipeline.errors import Refused, UsageError
 from pipeline.inspection import pages, training_log
 from pipeline.inspection.documents import Documents
 from pipeline.inspection.training_log import Curve
-from pipeline.report import page
+from pipeline.report import bill, page
 from pipeline.report.__main__ import main
+from pipeline.report.bill import Bill
 from steps.governance.pages import render
 from steps.governance.pages.document import Page
 from tests.pipeline.report import example
@@ -52,12 +55,38 @@ def test_headings_are_counted_by_how_they_are_set(configured: config.Config) -> 
     assert families["rows"] == [["1", "201"], ["2", "10"], ["9 to 16", "1"], ["17 and more", "1"]]
 
 
+def test_the_bill_has_the_sum_unless_a_price_is_not_known(configured: config.Config) -> None:
+    found = example.succeeded()
+    table, text = sections(page.composed(configured, found))["Bill"]
+    assert [row[2] for row in table["rows"]] == ["0.01", "0.02", "0.02"]
+    assert "us-east-1, 2026-11-29" in text["text"]
+    unknown = Bill([*example.BILL.items, Line("Other", "1 h × ml.new", None)], "us-east-1, today")
+    table, _ = sections(page.composed(configured, replace(found, bill=unknown)))["Bill"]
+    assert [row[2] for row in table["rows"]][-2:] == ["not known", "not known"]
+
+
+def test_a_bill_that_cannot_be_read_is_named(
+    configured: config.Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> NoReturn:
+        raise Refused("GetJobRun was refused by AWS")
+
+    monkeypatch.setattr(billed, "lines", refused)
+    run = example.succeeded().run
+    train = example.step("Train", 8, 29, job="arn:aws:sagemaker:x:1:training-job/a")
+    run = replace(run, result=replace(run.result, steps=(train,)))
+    assert bill.read(configured, run) == (None, ("the bill: GetJobRun was refused by AWS",))
+    begun = replace(run, result=replace(run.result, steps=()))
+    assert bill.read(configured, begun) == (None, ())
+
+
 def test_a_registered_run_has_every_section(configured: config.Config) -> None:
     document = page.composed(configured, example.succeeded())
     found = sections(document)
     assert list(found) == [
         "What was asked",
         "Steps",
+        "Bill",
         "Data",
         "Lengths",
         "Training",

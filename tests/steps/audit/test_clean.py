@@ -16,6 +16,7 @@ from steps.audit.services.store import Store
 from steps.governance.documents.record import WITHDRAWN_TAG
 from tests.steps.audit.support import history
 from tests.steps.audit.support.history import IN_STUDIO, Options, finish, register
+from tests.steps.audit.support.packages import SETTINGS, handed_over
 from tests.steps.audit.support.tables import new_raw_version
 from tests.steps.audit.support.world import EVIDENCE, GOVERNED, Entry, World, codes
 
@@ -153,7 +154,8 @@ def test_a_clean_history_is_clean_and_every_check_gives_a_line(
         return plain(store, uri, version_id)
 
     monkeypatch.setattr(Store, "chunks", counted)
-    findings = world.audit(deep=True)
+    with handed_over(world):
+        findings = world.audit(deep=True, **SETTINGS)
     assert len(read) == len(set(read)), "records share the base model and raw files"
     assert exit_code(findings) == 0, as_text(findings)
     assert {finding.code for finding in findings} == set(CODES)

@@ -17,7 +17,7 @@ from tests.steps.audit.support.tampering import Tamper
 from tests.steps.audit.support.world import World, codes
 from tests.steps.audit.test_tampering import INFORMATION
 
-GROUPS = ("LEDGER", "RECORD", "WHOLE", "MODEL")
+GROUPS = ("LEDGER", "RECORD", "WHOLE", "PACKAGES", "MODEL")
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from deltalake import DeltaTable
 from steps.governance.errors import GovernanceError
 from steps.prepare.bounds import Bounds, SplitRule
 from steps.prepare.filings import decision
-from steps.prepare.filings.examples import words
+from steps.prepare.repeats.words import words
 from tests.steps.prepare.support import edited, fakes
 from tests.steps.prepare.support.world import World
 

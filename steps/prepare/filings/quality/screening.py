@@ -37,41 +37,49 @@ class Screen:
 def screened(filings: pa.RecordBatch, screen: Screen) -> tuple[pa.RecordBatch, pl.DataFrame]:
     """Return the filings with scrubbed risk factors, and what was found in each one, in order."""
     lists = filings["risk_factors"]
-    factors = lists.flatten()
+    factors, parents = lists.flatten(), pc.list_parent_indices(lists)
+    whole = pl.DataFrame(
+        {
+            "company": filings["company"].take(parents),
+            **{name: factors.field(name) for name in examination.FACTOR},
+        }
+    )
+    # Distinct ones only: a company's filing of the next year has most of them again
+    names = whole.columns
+    same = whole.with_row_index("at").group_by(names).agg("at").with_row_index("place")
+    places = same.select("place", "at").explode("at").sort("at")["place"]
+    screened, found = _screened(same.select(names), screen)
+    screened, found = screened[places], found[places]
+    without_sic = pl.Series(WITHOUT_SIC, filings["sic"].is_null().take(parents)).cast(pl.Int32)
+    made = pa.StructArray.from_arrays(
+        [screened[name].to_arrow().cast(pa.string()) for name in examination.FACTOR],
+        names=list(examination.FACTOR),
+    )
+    found = found.with_columns(without_sic).select(*MEASURES, *_FAULT)
+    return _with(filings, "risk_factors", _relisted(lists, made)), found
+
+
+def _screened(factors: pl.DataFrame, screen: Screen) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the scrubbed risk factors, and what was found in each but for its filing's code."""
     count = len(factors)
-    parts = [pl.Series(factors.field(name)) for name in _SCRUBBED_TEXTS]
+    parts = [factors[name].alias("text") for name in _SCRUBBED_TEXTS]
     texts, scrubs = _scrubbed(pl.concat(parts, rechunk=True), screen)
-    headings, bodies, groups = (texts.slice(part * count, count) for part in range(3))
-    parents = pc.list_parent_indices(lists)
+    scrubbed = factors.with_columns(
+        texts.slice(part * count, count).alias(name) for part, name in enumerate(_SCRUBBED_TEXTS)
+    )
     found = pl.DataFrame(
         {
-            HEADING: headings.str.len_chars(),
-            BODY: bodies.str.len_chars(),
-            WITHOUT_SIC: pl.Series(filings["sic"].is_null().take(parents)),
-            **_styles(headings, pl.Series(factors.field("style"))),
+            HEADING: scrubbed["heading"].str.len_chars(),
+            BODY: scrubbed["body"].str.len_chars(),
+            **_styles(scrubbed["heading"], scrubbed["style"]),
             **{
                 name: counts.head(count) + counts.slice(count, count)
                 for name, counts in scrubs.items()
             },
         }
-    )
-    judged = pl.DataFrame(
-        {
-            "company": pl.Series(filings["company"].take(parents)),
-            "heading": headings,
-            "body": bodies,
-        }
-    )
-    judged = thresholds.faults(thresholds.measured(judged), screen.quality)
-    found = found.select(pl.col(name).cast(pl.Int32) for name in MEASURES).hstack(judged)
-    made = pa.StructArray.from_arrays(
-        [
-            *(part.to_arrow().cast(pa.string()) for part in (headings, bodies, groups)),
-            factors.field("style"),
-        ],
-        names=list(examination.FACTOR),
-    )
-    return _with(filings, "risk_factors", _relisted(lists, made)), found
+    ).cast(pl.Int32)
+    judged = scrubbed.select("company", "heading", "body")
+    return scrubbed, found.hstack(thresholds.faults(thresholds.measured(judged), screen.quality))
 
 
 def marked(written: pa.RecordBatch, found: pl.DataFrame) -> pa.RecordBatch:

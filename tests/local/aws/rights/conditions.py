@@ -8,6 +8,7 @@ from tests.local.aws.rights.names import (
     APPROVAL_KEY,
     ARTIFACTS,
     DOMAIN,
+    MODEL_PACKAGE,
     PEOPLE,
     ROTATION,
     SIGNING_KEY,
@@ -55,6 +56,11 @@ def _passes(name: str, service: str | None) -> Request:
 
 def _lists(prefix: str) -> Request:
     return Request("s3:ListBucket", ARTIFACTS, {"s3:prefix": prefix})
+
+
+def _updates(status: str | None) -> Request:
+    keys: dict[str, object] = {} if status is None else {"sagemaker:modelapprovalstatus": status}
+    return Request("sagemaker:UpdateModelPackage", MODEL_PACKAGE, keys)
 
 
 def _signs(key: str, algorithm: str | None = "ECDSA_SHA_256") -> Request:
@@ -117,6 +123,9 @@ OWN: list[Row] = [
     ),
     (_rotates("GetSecretValue", "train", ROTATION), {"rotation", "train"}),
     *((_rotates("GetSecretValue", "train", other), {"train"}) for other in (None, "x")),
+    (_updates("Approved"), {"approver"}),
+    (_updates("Rejected"), {"approver", "reconciler"}),
+    (_updates(None), {"approver"}),
     (_signs(SIGNING_KEY), {"register"}),
     (_signs(APPROVAL_KEY), {"approver"}),
     *((_signs(key, "ECDSA_SHA_384"), NOBODY) for key in (SIGNING_KEY, APPROVAL_KEY)),

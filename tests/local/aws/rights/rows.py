@@ -12,6 +12,8 @@ from tests.local.aws.rights.names import (
     HERE,
     JOB,
     JOB_RUN,
+    MODEL_PACKAGE,
+    PACKAGE_GROUP,
     PEOPLE,
     PIPELINE,
     PREFIX,
@@ -47,6 +49,35 @@ WRITES_LOG = "CreateLogGroup CreateLogStream PutLogEvents"
 DESCRIBES = "DescribePipelineExecution ListPipelineExecutionSteps"
 DETAILS = "ListPipelineParametersForExecution DescribePipelineDefinitionForExecution"
 ANSWERS = "SendPipelineExecutionStepSuccess SendPipelineExecutionStepFailure"
+
+HANDED = {"approver", "auditor", "reconciler"}
+PACKAGES = {  # UpdateModelPackage of the reconciler has a condition: conditions.py
+    **rows(
+        "sagemaker",
+        PACKAGE_GROUP,
+        {
+            "CreateModelPackage": {"approver"},
+            "ListModelPackages": HANDED | {"scientist"},
+            "DescribeModelPackage UpdateModelPackage DeleteModelPackageGroup": NOBODY,
+            "PutModelPackageGroupPolicy": NOBODY,
+        },
+    ),
+    **rows(
+        "sagemaker",
+        MODEL_PACKAGE,
+        {
+            "CreateModelPackage UpdateModelPackage": {"approver"},
+            "ListModelPackages": HANDED | {"scientist"},
+            "DescribeModelPackage": HANDED,
+            "DeleteModelPackage AddTags CreateModel": NOBODY,
+        },
+    ),
+    **rows(
+        "sagemaker",
+        MODEL_PACKAGE.replace("/1", "-other/1"),
+        {"CreateModelPackage UpdateModelPackage DescribeModelPackage": NOBODY},
+    ),
+}
 
 # by the policy simulator of the deployed environment, and again for each mutant
 RIGHTS: dict[tuple[str, str], set[str]] = {
@@ -107,6 +138,7 @@ RIGHTS: dict[tuple[str, str], set[str]] = {
         f"{PIPELINE}/other/x",
         {f"{DESCRIBES} {DETAILS} {ANSWERS} UpdatePipelineExecution": NOBODY},
     ),
+    **PACKAGES,
     **rows("sagemaker", "*", {"ListPipelines Search": {"scientist"}, "CreateModel": NOBODY}),
     **rows("sagemaker", "*", {"CreateEndpoint": NOBODY}),
     **rows(

@@ -37,6 +37,7 @@ OPTIONS = {
     "DatabricksIdentity": "federated",
     "TrainInVpc": "true",
     "OpenLineageDomain": names.DOMAIN.rpartition("/")[2],
+    "ModelPackageGroup": PREFIX,
     "WorkerKind": "ecs",
     "RegisterImage": "r@sha256:" + "a" * 64,
     "RotationAdminSecret": names.ADMIN_SECRET.partition(":secret:")[2].rpartition("-")[0],

@@ -181,6 +181,12 @@ class Approvals:
             number += 1
         return kinds
 
+    def packages(self, version: Version) -> list[dict[str, Any]]:
+        """The packages of a version in SageMaker's own registry."""
+        beginning = f"{version.model}@{version.number}, record {version.record.sha256}, "
+        found = self.environment.stub.packages.packages()
+        return [each for each in found if each["ModelPackageDescription"].startswith(beginning)]
+
     def _ready_version(self, model: str) -> int:
         schema, _, short = model.rpartition(".")
         if model not in [each.full_name for each in self.admin.registered_models.list()]:
@@ -233,6 +239,7 @@ class Approvals:
         policy = json.dumps({"Version": "2012-10-17", "Statement": statements})
         iam.put_user_policy(UserName=person, PolicyName="approver", PolicyDocument=policy)
         key = iam.create_access_key(UserName=person)["AccessKey"]
+        self.environment.stub.packages.users[key["AccessKeyId"]] = person
         return {
             "AWS_ACCESS_KEY_ID": key["AccessKeyId"],
             "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"],

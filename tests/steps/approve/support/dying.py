@@ -49,10 +49,10 @@ class Dying:
         return self._run(version, person, flags, {}, changed)
 
     def killed(
-        self, version: Version, call: int, when: str, *flags: str
+        self, version: Version, call: int, when: str, *flags: str, **changed: str
     ) -> tuple[int, str, list[str]]:
         """Run as alice, and end it before or after one call."""
-        return self._run(version, "alice", flags, {"call": call, "when": when}, {})
+        return self._run(version, "alice", flags, {"call": call, "when": when}, changed)
 
     def _run(
         self,

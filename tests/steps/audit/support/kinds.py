@@ -7,6 +7,7 @@ from typing import Any
 from tests.steps.audit.support.history import PACKAGE
 from tests.steps.audit.support.kinds_of_services import SERVICES
 from tests.steps.audit.support.kinds_of_the_ledger import LEDGER
+from tests.steps.audit.support.packages import PACKAGES
 from tests.steps.audit.support.tampering import (
     Tamper,
     added,
@@ -274,4 +275,5 @@ KINDS: list[Tamper] = [
     *_REGISTRY_FILES,
     *_ARCHIVE,
     *_BASE,
+    *PACKAGES,
 ]

@@ -24,6 +24,7 @@ from steps.audit.context import Context, Services
 from steps.audit.findings import Finding, Outcome
 from steps.audit.services.catalog import Registry
 from steps.audit.services.jobs import Jobs
+from steps.audit.services.packages import Packages
 from steps.audit.services.store import Store
 from steps.governance.documents import ledger
 from steps.governance.documents.approval import PAYLOAD_TYPE, Approval
@@ -132,7 +133,13 @@ class World:
             secret_id=arguments.databricks_secret_id,
             region=REGION,
         )
-        services = Services(Store.connect(REGION), Jobs(REGION), Registry(workspace, REGION))
+        group = arguments.model_package_group
+        services = Services(
+            Store.connect(REGION),
+            Jobs(REGION),
+            Registry(workspace, REGION),
+            None if group is None else Packages(REGION, group),
+        )
         return audit(Context(arguments, services, lambda: NOW + timedelta(days=days)))
 
     # Evidence

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steps.prepare.filings import examination, examples
+from steps.prepare.repeats.words import words
 
 BODY = "We sell most of our products to a few customers. " * 6
 HEADING = "The loss of a customer could harm us."
@@ -68,7 +69,7 @@ def test_both_ways_to_the_words_agree(text: str) -> None:
     plain = f"{text} “Ünser” it’s A_B 7–8…"
     for each in (text, plain, plain.replace("Ü", "U")):
         expected = " ".join(re.findall(r"\w+", each.casefold())).encode()
-        assert examples.words(each) == expected
+        assert words(each) == expected
 
 
 def test_a_template_with_other_words_needs_another_version() -> None:

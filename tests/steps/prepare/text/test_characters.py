@@ -152,3 +152,13 @@ def test_made_up_text_takes_time_in_proportion_to_its_length(piece: str) -> None
 
     seconds(1_000)  # patterns are compiled once
     assert seconds(80_000) < 20 * max(seconds(10_000), 0.02)
+
+
+def test_a_text_that_is_found_clean_is_one_that_no_rule_changes() -> None:
+    letters = [chr(code) for code in range(0x3100) if not 0xD800 <= code < 0xE000]
+    letters += [chr(code) for code in range(0xE000, 0x10000)] + ["😀", "é", "e\u0301", "&", "&amp;"]
+    texts = pl.DataFrame({"text": [f"We {each}x {each} R&D" for each in letters]})
+    text = pl.col("text")
+    found = texts.select("text", one=cleaned(text), all=characters._cleaned(text))
+    assert found.filter(pl.col("one") != pl.col("all"))["text"].to_list() == []
+    assert found.filter(pl.col("one") != text).height > 100, "some are changed"

@@ -1,6 +1,7 @@
 """Rows that are decided in several rounds are those that are decided at once, digests included."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +9,7 @@ import pytest
 from deltalake import DeltaTable
 
 from steps.governance.documents.manifest import Prepared
+from steps.governance.errors import GovernanceError
 from steps.prepare.bounds import Bounds, SplitRule
 from steps.prepare.delta.staging import kept, tasks
 from steps.prepare.filings import decision
@@ -50,12 +52,12 @@ def content(world: World, prepared: Prepared) -> dict[str, Any]:
 
 @pytest.fixture
 def files(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
-    """Kind and shard of each file that is kept."""
+    """Kind and shard of each file that is kept; a step's rows have a number behind their kind."""
     found = list[tuple[str, int]]()
     real = kept._stacks
 
     def seen(rows: Any, parts: Any) -> Any:
-        found.extend((row["kind"], row["shard"]) for row in rows)
+        found.extend((row["kind"].partition("-")[0], row["shard"]) for row in rows)
         return real(rows, parts)
 
     monkeypatch.setattr(kept, "_stacks", seen)
@@ -87,3 +89,20 @@ def test_several_rounds_give_the_rows_and_digests_of_one(
     reasons = one["counts"].rejected_by_reason
     assert {"duplicate_filing", "duplicate_example", decision.NEAR_DUPLICATE} <= set(reasons)
     assert (decision.FAMILY_IN_TRAIN in reasons) == (split.by == "year")
+
+
+def test_a_broken_contract_rejects_the_same_rows_in_several_rounds(
+    spark: "SparkSession", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worlds = [World(spark, tmp_path / name, corpus()) for name in ("one", "several")]
+    found = []
+    for world, rows_of_a_shard in zip(worlds, (kept.ROWS_OF_A_SHARD, 40), strict=True):
+        monkeypatch.setattr(kept, "ROWS_OF_A_SHARD", rows_of_a_shard)
+        with pytest.raises(GovernanceError, match="breaks its data contract") as refused:
+            world.run(contract=replace(ANY, most_repeats=0.0))
+        path = world.curated.with_name("examples_rejected")
+        made = json.loads(DeltaTable(str(path)).history(1)[0]["userMetadata"])
+        reasons = sorted(row["reason"] for row in world.rows("examples_rejected"))
+        found.append((str(refused.value), made["content_sha256"], reasons))
+    assert found[0] == found[1]
+    assert decision.CONTRACT_BROKEN in found[0][2]

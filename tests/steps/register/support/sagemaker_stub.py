@@ -1,4 +1,4 @@
-"""A stub of SageMaker's pipeline calls and of EMR Serverless' reading calls, over HTTP.
+"""A stub of SageMaker's pipeline calls and registry, and of EMR Serverless' reads, over HTTP.
 
 pipeline/local/aws runs real executions. Here a test sets SageMaker's answers itself, also for
 states that a real execution does not reach. Callback tokens follow SageMaker's rules: a step is
@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from tests.support.http_server import Handler, served
+from tests.support.package_registry import PackageRegistry, ServiceError
 
 
 class Refusal(Exception):
@@ -32,9 +33,10 @@ class SageMakerStub:
         # actions whose next call is refused with this code, before any effect
         self.refuse: list[tuple[str, str]] = []
         self.application: dict[str, Any] = {}  # the answer of GetApplication
+        self.packages = PackageRegistry()
         self.lock = threading.Lock()
 
-    def call(self, action: str, request: dict[str, Any]) -> dict[str, Any]:
+    def call(self, action: str, request: dict[str, Any], key: str = "") -> dict[str, Any]:
         with self.lock:
             if action in self.garble:
                 self.garble.remove(action)
@@ -43,6 +45,8 @@ class SageMakerStub:
                 if rule[0] == action:
                     self.refuse.remove(rule)
                     raise Refusal(rule[1], "a refusal that a test asked for")
+            if self.packages.serves(action):
+                return self.packages.call(action, request, key)
             return getattr(self, action)(request)
 
     def DescribePipelineExecution(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -144,6 +148,11 @@ class SageMakerStub:
 class _Server(Handler):
     stub: SageMakerStub  # set in a subclass for each server
 
+    @property
+    def access_key(self) -> str:
+        """Whose signature a request has; nothing checks it here."""
+        return str(self.headers["Authorization"]).partition("Credential=")[2].partition("/")[0]
+
     def do_GET(self) -> None:
         try:
             status, answer = 200, self.stub.emr(self.path.split("?")[0])
@@ -155,9 +164,11 @@ class _Server(Handler):
         action = self.headers["X-Amz-Target"].rsplit(".", 1)[-1]
         request = json.loads(self.body())
         try:
-            status, answer = 200, self.stub.call(action, request)
+            status, answer = 200, self.stub.call(action, request, self.access_key)
         except Refusal as refusal:
             status, answer = 400, {"__type": refusal.args[0], "message": refusal.args[1]}
+        except ServiceError as error:
+            status, answer = error.status, {"__type": error.code, "message": error.message}
         if action in self.stub.lose:
             self.stub.lose.remove(action)
             return self.drop()
