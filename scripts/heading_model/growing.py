@@ -39,7 +39,7 @@ def for_doubt(judged: pl.DataFrame) -> dict[str, Any]:
 
 
 def for_second_sentences(described: pl.DataFrame) -> dict[str, Any]:
-    """Return the trees that tell a heading run in of two sentences from one of one."""
+    """Return the trees that decide whether a heading run in has two sentences."""
     headings = described.filter(pl.col("first").is_not_null())
     found = second_sentence.described(headings)
     own = headings[found["line"]]

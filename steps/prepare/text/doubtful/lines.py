@@ -4,7 +4,7 @@
 
 A doubtful paragraph is a candidate for its likelier kind: a heading on its line, or one run in. The
 text below takes a heading's words up again, and it opens with an account and not with another
-claim of harm; a body paragraph goes on with what is above it. So the candidate's words are compared
+claim of harm; a body paragraph continues what is above it. So the candidate's words are compared
 with those of the text below and of the paragraphs around, and the verbs and pronouns of these texts
 are counted. This costs more than the linear model, so only doubtful paragraphs are searched.
 """
@@ -46,7 +46,7 @@ COLUMNS: Final = (*_COUNTED, *_OF_SECTION)
 def judged(scored: pl.DataFrame, trees: Trees) -> pl.DataFrame:
     """Return the paragraphs with the trees' scores where the linear model is in doubt.
 
-    The trees weigh a heading against all else, so what they call a heading is no group's title.
+    The trees weigh a heading against all else, so what they call a heading is not the title of a group.
     """
     found = described(scored)
     if found.is_empty():

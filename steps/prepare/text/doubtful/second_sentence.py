@@ -35,7 +35,7 @@ COLUMNS: Final = (
 
 
 def lengthened(decided: pl.DataFrame, trees: Trees) -> pl.DataFrame:
-    """Return the paragraphs; `first` has both sentences where the trees say so."""
+    """Return the paragraphs; `first` has both sentences where the trees decide so."""
     found = described(decided)
     if found.is_empty():
         return decided

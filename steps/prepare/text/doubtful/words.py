@@ -1,4 +1,4 @@
-"""Words that tell a heading from an account, and the words that two texts have in common.
+"""Words that are in headings or in accounts, and the words that two texts have in common.
 
     frame.with_columns(**stemmed(("unit", "below"))).with_columns(both=shared("unit", "below"))
 

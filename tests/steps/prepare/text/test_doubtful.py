@@ -61,7 +61,7 @@ def test_only_doubtful_paragraphs_are_judged_again(
     changed = (after["standing"] != before["standing"]) | (after["run_in"] != before["run_in"])
     assert changed.to_list() == doubtful.to_list()
     titles = before["title"].clip(upper_bound=0).zip_with(doubtful, before["title"])
-    assert after["title"].to_list() == titles.to_list(), "a heading is no title"
+    assert after["title"].to_list() == titles.to_list(), "a heading is not a title"
 
 
 @pytest.mark.parametrize("style", styled.HEADINGS)
