@@ -46,7 +46,7 @@ COLUMNS: Final = (*_COUNTED, *_OF_SECTION)
 def judged(scored: pl.DataFrame, trees: Trees) -> pl.DataFrame:
     """Return the paragraphs with the trees' scores where the linear model is in doubt.
 
-    The trees weigh a heading against all else, so what they call a heading is not the title of a group.
+    The trees weigh a heading against all else, so what they call one is not the title of a group.
     """
     found = described(scored)
     if found.is_empty():

@@ -48,7 +48,8 @@ class Trees:
         for _ in range(self.depth):
             smaller = flat.take(starts + self.column.take(at)) <= self.bound.take(at)
             at = np.where(smaller, self.low.take(at), self.high.take(at))
-        return self.bias + self.leaf.take(at).sum(axis=1, dtype=np.int32)
+        totals: Values = self.leaf.take(at).sum(axis=1, dtype=np.int32) + np.int32(self.bias)
+        return totals
 
     def paths(self, line: Sequence[int]) -> list[tuple[str, int]]:
         """Return what each tree adds to one line's sum and why, the largest part first."""
