@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from pipeline import command, layout
 from pipeline.configuration import config
 from pipeline.configuration.config import Config
+from pipeline.shell import place
 
 _EXIT_CODES = (
     "exit codes: 0 clean · 1 mismatch · 2 could not check, or bad usage · "
@@ -31,6 +32,7 @@ _EXIT_CODES = (
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the auditor with the arguments of conf and return its exit code."""
     given = _parser().parse_args(argv)
+    place.require(given.report)
     configured = config.load(command.environment(given.env))
     command.require_role(configured.environment, "auditor")
     return command.step(

@@ -107,7 +107,10 @@ def shell_role(roles: Sequence[str]) -> str:
     return held if held in roles else roles[0]
 
 
-def ended(body: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None = None) -> int:
+Body = Callable[[Sequence[str] | None], int]  # a command's `main`
+
+
+def ended(body: Body, argv: Sequence[str] | None = None) -> int:
     """Run a command's `main` and return its exit code.
 
     A `PipelineError` is a fault of the user or of AWS: one message on stderr, without a traceback.

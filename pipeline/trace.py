@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from pipeline import command, layout
 from pipeline.configuration import config
 from pipeline.configuration.config import Config
+from pipeline.shell import place
 
 _VALUES = {
     "model": ("NAME@VERSION|ALIAS", "a model version: all that made it, and its aliases"),
@@ -48,6 +49,7 @@ _EXIT_CODES = (
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     given = _parser().parse_args(argv)
+    place.require(given.html)
     configured = config.load(command.environment(given.env))
     return command.step(
         "steps.trace",

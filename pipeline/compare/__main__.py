@@ -24,6 +24,7 @@ from pipeline.configuration import config
 from pipeline.errors import UsageError
 from pipeline.execution import start
 from pipeline.inspection import documents, pages, run_summary
+from pipeline.shell import place
 
 _WIDEST = 48  # characters of one value in the table; --json and --html have all of it
 
@@ -34,6 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if len(given.executions) < 2 or len(set(given.executions)) < len(given.executions):
         message = f"expected two or more different executions, got {' '.join(given.executions)}"
         raise UsageError(message)
+    place.require(given.html)
     configured = config.load(command.environment(given.env))
     client, s3 = account.sagemaker(configured), account.client("s3", configured)
     pairs: list[Pair] = []

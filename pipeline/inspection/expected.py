@@ -4,10 +4,12 @@
     found.lines         # "about 1 min 58 s: Prepare 23.5 s, Train 1 min 21 s, …"
 
 Of the newest executions the one is taken that trained on the same instance type, where possible
-with the same table, length and rank. Its training is scaled by the number of optimizer steps. An
-estimate is never a reason not to start: what cannot be read is named instead.
+with the same table, length and rank, and with a similar number of steps. The steps of its training
+are scaled by their number; loading the model and its samples take as long as before. An estimate is
+never a reason not to start: what cannot be read is named instead.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -93,10 +95,10 @@ def read(config: Config, client: Any, values: Mapping[str, str]) -> Expected | N
     usable = [run for run in newest if _usable(run, values)]
     if not usable:
         return None
-    run = max(usable, key=lambda each: (_same(each, values), each.started))
+    run = max(usable, key=lambda each: (_same(each, values), _near(each, values), each.started))
     s3 = account.client("s3", config)
     found = documents.read(config, s3, run, most_archive_bytes=prompts_cut.MOST_ARCHIVE_BYTES)
-    factor = _factor(found, run, values)
+    factor = _of_train(found, run, _factor(found, run, values))
     seconds = dict(_seconds(run, values, factor))
     cut = prompts_cut.of(
         found, length=int(values["SequenceLength"]), ran=int(run.ran.values["SequenceLength"])
@@ -124,6 +126,12 @@ def _same(run: Summary, values: Mapping[str, str]) -> int:
     return own + sum(ran_with.same(ran.get(name, ""), values[name]) for name in _COMPARED)
 
 
+def _near(run: Summary, values: Mapping[str, str]) -> float:
+    """Return how near the bound of the steps is to that of now: 0 for the same, or for no bound."""
+    ran, now = (int(each["MaxSteps"]) for each in (run.ran.values, values))
+    return -abs(math.log(now / ran)) if now > 0 and ran > 0 else 0.0
+
+
 def _factor(found: documents.Documents, run: Summary, values: Mapping[str, str]) -> float:
     """Return the optimizer steps of now, at most, by those of the execution."""
     steps = float((found.trained or {}).get("metrics", {}).get("steps", 0))
@@ -134,6 +142,16 @@ def _factor(found: documents.Documents, run: Summary, values: Mapping[str, str])
         return most / steps
     wanted = steps * int(values["Epochs"]) / int(run.ran.values["Epochs"])
     return (min(wanted, most) if most > 0 else wanted) / steps
+
+
+def _of_train(found: documents.Documents, run: Summary, factor: float) -> float:
+    """Return how much longer Train takes where its steps take `factor` times as long.
+
+    The report has the seconds of the steps; of a run without one all of Train is scaled.
+    """
+    whole = _seconds_of(run, "Train") or 1.0
+    steps = min(whole, float(((found.report or {}).get("seconds") or {}).get("train", whole)))
+    return 1.0 + (factor - 1.0) * steps / whole
 
 
 def _seconds(run: Summary, values: Mapping[str, str], factor: float) -> Iterator[tuple[str, float]]:

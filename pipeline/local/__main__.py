@@ -50,8 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     overrides = _checked(arguments.set)
     state = _state(arguments)
-    state.load()
-    state.require_free()
+    state.require_free(_ports(arguments))
     given = _filings(arguments)  # all before the imports below, which take seconds
     from pipeline.local import journey, result
 
@@ -76,8 +75,7 @@ def _run(arguments: argparse.Namespace) -> int:
         kept = kept or not _stopped(state)
     if travelled.warning:
         note(f"warning      {travelled.warning}")
-    run = travelled.outcome.id if travelled.outcome else ""
-    note(_what_next(arguments, run, kept=kept))
+    note(_what_next(arguments, travelled.outcome, kept=kept))
     return 0 if travelled.outcome is not None and travelled.outcome.succeeded else 1
 
 
@@ -111,20 +109,21 @@ def _checked(words: Sequence[str]) -> dict[str, str]:
     return overrides
 
 
-def _what_next(arguments: argparse.Namespace, run: str, *, kept: bool) -> str:
+def _what_next(arguments: argparse.Namespace, outcome: Any, *, kept: bool) -> str:
     if kept:
+        run = outcome.id if outcome else ""
+        logs = outcome is not None and not outcome.succeeded and not outcome.rejected
         return (
             f"left running; look around with: {_env_command(arguments)}\n"
             "  all runs:   python -m pipeline.runs\n"
             f"  as a page:  python -m pipeline.report --execution {run}"
-        )
+        ) + (f"\n  its log:    python -m pipeline.logs {run}" if logs else "")
     return "stopped; to look around afterwards, add --keep to the same command"
 
 
 def _up(arguments: argparse.Namespace) -> int:
     state = _state(arguments)
-    state.load()  # a record that cannot be read is refused before the imports below
-    state.require_free()
+    state.require_free(_ports(arguments))  # and a record that cannot be read, before the imports
     given = _filings(arguments)
     from pipeline.local import environment
 
@@ -224,19 +223,19 @@ def _filings(arguments: argparse.Namespace) -> Any:
     if not arguments.filings:
         return corpus.small()
     rows = filings.read(arguments.filings)
-    note(f"corpus      {len(rows)} filings of {', '.join(map(str, arguments.filings))}")
+    word = "filing" if len(rows) == 1 else "filings"
+    note(f"corpus      {len(rows)} {word} of {', '.join(map(str, arguments.filings))}")
     return filings.Filings(rows, asked_for=True)
 
 
 def _options(arguments: argparse.Namespace, given: Any) -> Any:
     from pipeline.local.environment import Options
 
-    ports = {
-        "aws": arguments.aws_port,
-        "workspace": arguments.workspace_port,
-        "tracking": arguments.tracking_port,
-    }
-    return Options(filings=given, engine=arguments.engine, identity=arguments.identity, ports=ports)
+    return Options(given, arguments.engine, arguments.identity, _ports(arguments))
+
+
+def _ports(arguments: argparse.Namespace) -> dict[str, int | None]:
+    return {name: getattr(arguments, f"{name}_port") for name in ("aws", "workspace", "tracking")}
 
 
 if __name__ == "__main__":

@@ -34,11 +34,13 @@ from pipeline.inspection.documents import Document
 from pipeline.inspection.run_summary import Summary
 from pipeline.inspection.training_log import Curve
 from pipeline.report import bill, page
+from pipeline.shell import place
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     given = _parser().parse_args(argv)
+    place.require(given.out)
     audited = _audited(given.audit) if given.audit else None
     configured = config.load(command.environment(given.env))
     command.begin(f"reading execution {given.execution}")

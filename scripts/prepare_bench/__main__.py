@@ -22,7 +22,7 @@ from typing import Any
 import pyarrow as pa
 from deltalake import write_deltalake
 
-from pipeline.local.aws.emr_serverless.driver_run import ALLOCATION
+from pipeline.local.aws.emr_serverless.driver_run import SAIL_ENVIRONMENT
 from scripts.prepare_bench.corpus import Shape, filings
 
 _REPOSITORY = Path(__file__).parents[2]
@@ -83,7 +83,7 @@ def measured(checkout: Path, raw: Path, scratch: Path) -> dict[str, Any]:
     script = Path(__file__).with_name("measure_one.py")
     done = subprocess.run(
         [sys.executable, str(script), str(raw), str(scratch)],
-        env=os.environ | ALLOCATION | {"PYTHONPATH": str(checkout)},
+        env=os.environ | SAIL_ENVIRONMENT | {"PYTHONPATH": str(checkout)},
         cwd=checkout,
         stdout=subprocess.PIPE,
         text=True,

@@ -69,11 +69,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
         default=sections.SECTIONS,
         help="sections (default all)",
     )
-    parser.add_argument(
-        "--rehearse-gpu",
-        action="store_true",
-        help="run the code of the GPU rows on the CPU, with tiny shapes",
-    )
+    rehearsed = "run the code of the GPU rows on the CPU, with tiny shapes"
+    parser.add_argument("--rehearse-gpu", action="store_true", help=rehearsed)
     parser.add_argument(
         "--minutes",
         type=float,
@@ -86,9 +83,18 @@ def parse(argv: list[str]) -> argparse.Namespace:
     arguments = parser.parse_args(argv)
     if arguments.quick:
         arguments.rounds = 1
+    for path in filter(None, (arguments.into, arguments.json)):  # before minutes of measuring
+        if not _may_write(path, there=path == arguments.into):
+            parser.error(f"{path}: expected a file that may be written")
     if arguments.rounds < 1 or arguments.threads < 1:
         parser.error("--rounds and --threads: expected at least 1")
     return arguments
+
+
+def _may_write(path: Path, *, there: bool) -> bool:
+    """Return whether a file can be written; `there`: it exists, since a table in it is changed."""
+    asked = path if there or path.exists() else path.parent
+    return os.access(asked, os.W_OK) and not path.is_dir()
 
 
 def about(arguments: argparse.Namespace) -> str:

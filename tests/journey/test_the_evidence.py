@@ -88,3 +88,54 @@ def test_an_approved_version_has_the_alias_and_the_audit_stays_clean(
     audit = environment.command("pipeline.audit", "--env", "local", role=environment.auditor)
     assert audit.returncode == 0, audit.stdout
     assert "alias.approval" in audit.stdout
+
+
+def approved(environment: Environment, version: int, *words: str) -> str:
+    """Decide about a version as approver; return its package."""
+    decided = ("--env", "local", "--model", f"{MODEL}@{version}", "--alias", "champion", "--json")
+    done = environment.command("pipeline.approve", *decided, *words, role=environment.approver)
+    assert done.returncode == 0, done.stderr
+    return str(json.loads(done.stdout)["model_package"])
+
+
+def mismatches(environment: Environment) -> set[str]:
+    """The codes of an audit's lines that are not clean."""
+    words = ("--env", "local", "--json", "--quiet")
+    done = environment.command("pipeline.audit", *words, role=environment.auditor)
+    findings = json.loads(done.stdout)["findings"]
+    return {line["code"] for line in findings if line["outcome"] not in ("ok", "note")}
+
+
+def reconciled(environment: Environment) -> str:
+    """Repair as reconciler. Other journeys may have left other differences."""
+    words = ("--env", "local", "--grace-seconds", "0", "--fix")
+    role = environment.scientist | environment.role("reconciler") | {command.ROLE: "reconciler"}
+    done = environment.command("pipeline.reconcile", *words, role=role)
+    assert done.returncode in (0, 1), done.stderr
+    return done.stdout
+
+
+def test_its_package_follows_the_decisions_and_what_somebody_changes_is_found(
+    environment: Environment,
+) -> None:
+    """In SageMaker's own registry, which conf/local.yaml names a group of."""
+    versions = environment.workspace.model_versions.list(MODEL)
+    newest = max(int(each.version or 0) for each in versions)
+    root = environment.client("sagemaker", environment.root)
+    reason = ("--reason", "-1 % loss, reviewed")
+    arn = approved(environment, newest, *reason)  # as before: it changes nothing
+    assert root.describe_model_package(ModelPackageName=arn)["ModelApprovalStatus"] == "Approved"
+    words = ("--env", "local", "--json", "--model", f"{MODEL}@{newest}")
+    traced = json.loads(environment.command("pipeline.trace", *words).stdout)
+    assert [each["arn"] for each in traced["model_packages"]] == [arn]
+    root.update_model_package(ModelPackageArn=arn, ModelApprovalStatus="Rejected")
+    assert mismatches(environment) == {"packages.status"}
+    assert "the same pipeline.approve again" in reconciled(environment)
+    assert approved(environment, newest, *reason) == arn
+    assert mismatches(environment) == set()
+    assert approved(environment, newest, "--reason", "it is worse", "--revoke") == arn
+    root.update_model_package(ModelPackageArn=arn, ModelApprovalStatus="Approved")
+    assert mismatches(environment) == {"packages.status"}
+    assert "rejected             ledger.packages" in reconciled(environment)
+    assert root.describe_model_package(ModelPackageName=arn)["ModelApprovalStatus"] == "Rejected"
+    assert mismatches(environment) == set()

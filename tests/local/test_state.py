@@ -157,8 +157,20 @@ def test_who_started_the_servers_stops_them_unless_another_run_uses_them(tmp_pat
 
 def test_a_held_folder_is_refused_before_anything_is_imported(tmp_path: Path) -> None:
     absent = State(tmp_path / "absent")
-    absent.require_free()
+    absent.require_free({})
     assert not absent.folder.exists()
     with State(tmp_path).locked(), pytest.raises(Busy):
-        State(tmp_path).require_free()
-    State(tmp_path).require_free()
+        State(tmp_path).require_free({})
+    State(tmp_path).require_free({})
+
+
+def test_a_port_that_is_in_use_is_refused_before_anything_is_imported(tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = other.getsockname()[1]
+        with pytest.raises(UsageError, match=f"port {taken} for aws is in use"):
+            State(tmp_path).require_free({"aws": taken})
+        own = Process("aws", os.getpid(), psutil.Process().create_time())
+        State(tmp_path).save(Record({"aws": taken}, (own,)))
+        State(tmp_path).require_free({"aws": taken})  # the environment's own server has it

@@ -6,12 +6,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from scripts import journey_bench, peak_memory, small_files, worker_bench
 from scripts.peak_memory import ProcessUse
 from scripts.prepare_bench import __main__ as prepare_bench
 from scripts.prepare_bench.corpus import Shape, filings
+from scripts.prepare_bench.peers import __main__ as peers
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -45,6 +47,21 @@ def test_prepare_compares_two_checkouts_by_their_best_runs() -> None:
     assert lines[-1] == "same rows in both tables"
     runs["this"] = [ran(5.0, 10, 2)]
     assert prepare_bench.table(10, 1_000_000, runs).endswith("THE ROWS OF THE TABLES DIFFER")
+
+
+def test_the_peers_rows_counts_and_contract_must_be_ours() -> None:
+    rows = pl.DataFrame({"example_id": ["a", "b"], "split": ["train", "eval"]})
+    found = {"counts": {"examples_train": 1}, "checks": {"overlap": 0.5}}
+    again = rows.reverse().select("split", "example_id")
+    assert peers.differences(found, dict(found), [(rows, again), (rows, rows)]) == []
+    other = rows.with_columns(split=pl.lit("train"))
+    assert peers.differences(
+        found, found | {"checks": {"overlap": 0.4}}, [(rows, other), (rows, rows.head(1))]
+    ) == [
+        "THE CHECKS DIFFER",
+        "THE ROWS OF examples DIFFER",
+        "THE ROWS OF examples_rejected DIFFER",
+    ]
 
 
 def test_prepares_filings_are_as_long_as_real_ones_and_repeat_the_year_before() -> None:

@@ -81,7 +81,13 @@ def test_the_table_is_markdown_with_every_row() -> None:
 def test_quick_is_one_round_and_invalid_arguments_are_refused() -> None:
     assert parse(["--quick", "--rounds", "5"]).rounds == 1
     assert parse([]).only == sections.SECTIONS
-    for argv in (["--rounds", "0"], ["--only", "everything"]):
+    for argv in (
+        ["--rounds", "0"],
+        ["--only", "everything"],
+        ["--into", "/absent/page.md"],
+        ["--into", "/tmp"],
+        ["--json", "/absent/numbers.json"],
+    ):
         with pytest.raises(SystemExit) as refused:
             parse(argv)
         assert refused.value.code == 2

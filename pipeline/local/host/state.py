@@ -14,7 +14,7 @@ import json
 import os
 import shlex
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -141,12 +141,16 @@ class State:
                 raise Busy(self.folder) from None
             yield
 
-    def require_free(self) -> None:
-        """Refuse at once, before slow imports, what `locked` would refuse later.
+    def require_free(self, ports: Mapping[str, int | None]) -> None:
+        """Refuse at once, before slow imports, what the start of the servers would refuse later.
 
         Raises:
             Busy: another command holds the folder.
+            UsageError: an asked port is in use, unless by a server of this environment.
         """
+        record = self.load()
+        if not any(process.handle() for process in record.processes):
+            choose_ports(record.ports, dict(ports))
         if (self.folder / "lock").exists():
             with self.locked():
                 return

@@ -23,6 +23,7 @@ from pipeline.local.started import Started
 WAITS, WAITS_NO_MORE = "Register waits", "Register waits no more"
 _EXECUTION = re.compile(r"arn:[^ ]+:pipeline/[^ ]+/execution/[a-z0-9]+")
 _WAITING_ALARM = "-register-waits"
+_MOST = 200  # letters of a notice's line
 _STATES = {"ALARM": WAITS, "OK": WAITS_NO_MORE}
 
 
@@ -39,8 +40,12 @@ class Notice:
 
     @property
     def line(self) -> str:
-        """The notice as people read it while the command shows its result."""
-        return f"notice      {self.kind}: {self.text}"
+        """The notice as people read it while the command shows its result.
+
+        A reason of several hundred letters is cut: the result and the page have it whole.
+        """
+        text = self.text if len(self.text) <= _MOST else f"{self.text[:_MOST].rstrip()} …"
+        return f"notice      {self.kind}: {text}"
 
     @property
     def lines(self) -> str:

@@ -22,7 +22,7 @@ import polars as pl
 import pyarrow as pa
 from deltalake import DeltaTable
 
-from pipeline.local.aws.emr_serverless.driver_run import ALLOCATION
+from pipeline.local.aws.emr_serverless.driver_run import SAIL_ENVIRONMENT
 from scripts.prepare_bench.__main__ import measured, raw_table
 from scripts.prepare_bench.corpus import Shape, filings
 from steps.prepare.arrow_tasks import bounded
@@ -68,7 +68,7 @@ def in_turn(folder: Path, runs: int) -> tuple[dict[str, Found], list[str]]:
         tables = ours / "second" / "curated" / "edgar" / "curated"
         pairs = [(rows(tables / name), pl.read_parquet(peer / f"{name}.parquet"))
                  for name in _TABLES]  # fmt: skip
-        differing.update(differences(*(one[-1] for one in found.values()), pairs))
+        differing.update(differences(found["ours"][-1], found["plain polars"][-1], pairs))
     best = {
         name: min(of_one, key=lambda one: float(one["cpu_seconds"]))
         for name, of_one in found.items()
@@ -130,7 +130,7 @@ def _run(command: list[str]) -> Found:
     done = subprocess.run(
         command,
         cwd=_REPOSITORY,
-        env=os.environ | ALLOCATION,
+        env=os.environ | SAIL_ENVIRONMENT,
         stdout=subprocess.PIPE,
         text=True,
         check=True,

@@ -24,7 +24,6 @@ from scripts.prepare_bench.peers.polars_figures import figures
 from steps.prepare.arrow_tasks import bounded
 from steps.prepare.delta.raw_rows import as_text
 from steps.prepare.filings import judge
-from steps.prepare.repeats.likeness import SIDE
 from steps.prepare.repeats.sketch import sketched
 from steps.prepare.repeats.words import words
 from steps.prepare.schemas import EXAMPLES, PARTITION
@@ -77,7 +76,7 @@ def minhash(examples: pl.DataFrame) -> float:
     again = examples.with_columns(
         pl.Series(name, pl.from_arrow(column)) for name, column in found._asdict().items()
     )
-    polars_rules.linked(again.select(*SIDE, "bands"))
+    polars_rules.linked(again)
     return time.process_time() - began
 
 

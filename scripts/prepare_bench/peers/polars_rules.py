@@ -4,26 +4,22 @@
     made.kept, made.dropped                           # the rows of both tables
 
 Repeats are found by the program's own NumPy functions (`steps.prepare.repeats`), called once for
-all rows. What is a plan of Spark in `steps.prepare.verdict` is written anew here.
+all rows. What is a plan of Spark in `steps.prepare.verdict` is polars here.
 """
 
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
-import pyarrow as pa
 
 from steps.prepare.bounds import SplitRule
 from steps.prepare.filings import decision, examination, examples, split
 from steps.prepare.filings.judge import EXAMPLE, FILING
-from steps.prepare.repeats import candidates, components, likeness
-from steps.prepare.repeats.likeness import OF_NEAR, SIDE, side
+from steps.prepare.repeats import at_once
 from steps.prepare.schemas import PARTITION, REJECTED
 
 ORDER = ("filing_date", "source_filing")
 _NONE = pl.col("reason").is_null()
-Ints = npt.NDArray[np.int64]
 
 
 class Decided(NamedTuple):
@@ -106,45 +102,23 @@ def _once(found: pl.DataFrame) -> pl.DataFrame:
 
 def _linked(found: pl.DataFrame) -> pl.DataFrame:
     """Add `family_id`, and reject each near duplicate of an earlier example."""
-    usable = found["reason"].is_null().arg_true().to_numpy()
-    links = linked(found.select(*SIDE, "bands")[usable])
-    near = np.full(len(found), -1, np.int64)
-    family = found["rank"].to_numpy().copy()
-    for kind, rows, first_rows, first_ranks in links:
-        if kind == OF_NEAR:
-            later = rows != first_rows
-            near[usable[rows[later]]] = usable[first_rows[later]]
-        else:
-            family[usable[rows]] = first_ranks
-    first = pl.col("example_id").gather(pl.lit(pl.Series(near.clip(0))))
-    names = pl.Series([f"{rank:016x}" for rank in family.tolist()], dtype=pl.String)
+    usable = found.with_row_index("place").filter(_NONE).with_columns(row=pl.col("place"))
+    near, family = linked(usable)
+    similar = np.full(len(found), -1, np.int64)
+    similar[list(near)] = list(near.values())
+    ranks = found["rank"].to_numpy().copy()
+    ranks[list(family)] = list(family.values())
+    first = pl.col("example_id").gather(pl.lit(pl.Series(similar.clip(0))))
+    names = pl.Series([f"{rank:016x}" for rank in ranks.tolist()], dtype=pl.String)
     marked = found.with_columns(
-        family_id=names, _near=pl.when(pl.lit(pl.Series(near >= 0))).then(first)
+        family_id=names, _near=pl.when(pl.lit(pl.Series(similar >= 0))).then(first)
     )
     return _because(marked, decision.NEAR_DUPLICATE, "similar to", "_near")
 
 
-def linked(usable: pl.DataFrame) -> list[tuple[int, Ints, Ints, Ints]]:
-    """Return of each kind of edge the positions with one, their first's, and its rank.
-
-    Buckets, pairs, the exact check and components, each once over all rows.
-    """
-    numbers = pl.int_range(pl.len(), dtype=pl.Int64)
-    sketches = usable.select(numbers.alias("row"), "rank", "bands").to_arrow().cast(_SKETCHES)
-    pairs = next(iter(candidates.paired(candidates.exploded(sketches.to_batches()))))
-    own = usable.with_columns(row=numbers).select(SIDE)
-    sides = {
-        side(name, end): column.to_arrow()
-        for end in "ab"
-        for name, column in own[pairs[end].to_numpy()].to_dict().items()
-    }
-    edges = list(likeness.compared(pa.table(sides).cast(_PAIRS).to_batches()))
-    return [_columns(batch) for batch in components.linked(edges)]
-
-
-def _columns(batch: pa.RecordBatch) -> tuple[int, Ints, Ints, Ints]:
-    rows, first_rows, first_ranks = (batch[name].to_numpy() for name in batch.schema.names[1:])
-    return batch["kind"][0].as_py(), rows, first_rows, first_ranks
+def linked(usable: pl.DataFrame) -> tuple[dict[int, int], dict[int, int]]:
+    """Return the row of which each near duplicate is one, and each family's first rank."""
+    return at_once.links(usable.select(at_once.TEXTS.names).to_arrow().cast(at_once.TEXTS))
 
 
 def _without_taught(found: pl.DataFrame) -> pl.DataFrame:
@@ -156,10 +130,3 @@ def _without_taught(found: pl.DataFrame) -> pl.DataFrame:
     marked = marked.with_columns(_first=pl.when(pl.col("split") == split.EVAL).then("_first"))
     marked = _because(marked, decision.ANSWER_IN_TRAIN, "same heading as", "_first")
     return marked.with_columns(split=pl.when(_NONE).then("split"))
-
-
-_SKETCHES = pa.schema([("row", pa.int64()), ("rank", pa.int64()), ("bands", pa.binary())])
-_PAIRS = pa.schema(
-    [(side(name, end), pa.binary() if name == "shingles" else pa.int64())
-     for end in "ab" for name in SIDE]
-)  # fmt: skip

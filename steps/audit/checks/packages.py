@@ -39,7 +39,7 @@ def packages_decided(whole: Whole) -> Comparison:
             ("packages without a decision", [], foreign),
             ("second packages of a version", [], repeated),
         ],
-        summary=f"{len(service.all())} packages, {closed} rejected ones without a decision",
+        summary=f"packages: {len(service.all())}, of which {closed} rejected without a decision",
     )
 
 
@@ -54,7 +54,7 @@ def packages_status(whole: Whole) -> Comparison:
     pairs: list[_Pair] = []
     for version, given in decided.items():
         pairs += _pairs(whole, version, given, found.get(version))
-    return Comparison(service.group, pairs, summary=f"{len(decided)} versions with a decision")
+    return Comparison(service.group, pairs, summary=f"versions with a decision: {len(decided)}")
 
 
 def _pairs(

@@ -16,7 +16,7 @@ import pyarrow as pa
 from steps.governance.documents.document import FileEntry
 from steps.governance.storage.leases import Lending
 from steps.prepare.arrow_tasks import bounded, exactly, map_in_arrow
-from steps.prepare.delta.staging.leased import Left, begun, until_done
+from steps.prepare.delta.staging.leased import Left, begun, left_when_over, until_done
 from steps.prepare.schemas import PARTITION, ROWS_PER_FILE, TableSchema
 from steps.prepare.session import at_most, translated
 
@@ -150,24 +150,25 @@ def hashing(location: str, options: Mapping[str, str], paths: Sequence[str]) -> 
     """
 
     def read_back(numbers: Batches) -> Batches:
-        import pyarrow.parquet as pq
-
         files = file_system(location, options)
         for batch in numbers:
             for number in begun(batch.column(0).to_pylist(), options):
-                with files.open_input_file(unquote(paths[number])) as source:
-                    digest, size = hashlib.sha256(), 0
-                    while block := source.read(_BUFFER_BYTES):
-                        digest.update(block)
-                        size += len(block)
-                    source.seek(0)
-                    rows = pq.ParquetFile(source).metadata.num_rows
-                found = {
-                    "path": paths[number],
-                    "size": size,
-                    "sha256": digest.hexdigest(),
-                    "rows": rows,
-                }
-                yield pa.RecordBatch.from_pylist([found], schema=WRITTEN)
+                found = []
+                with left_when_over(options):
+                    found = [{"path": paths[number], **_read_back(files, paths[number])}]
+                yield pa.RecordBatch.from_pylist(found, schema=WRITTEN)
 
     return read_back
+
+
+def _read_back(files: "pa.fs.FileSystem", path: str) -> dict[str, str | int]:
+    import pyarrow.parquet as pq
+
+    with files.open_input_file(unquote(path)) as source:
+        digest, size = hashlib.sha256(), 0
+        while block := source.read(_BUFFER_BYTES):
+            digest.update(block)
+            size += len(block)
+        source.seek(0)
+        rows = pq.ParquetFile(source).metadata.num_rows
+    return {"size": size, "sha256": digest.hexdigest(), "rows": rows}

@@ -134,23 +134,21 @@ def _looking(
             found = []
             for position in begun(batch.column(0).to_pylist(), options):
                 number = wanted[position]
-                path, earlier = unquote(paths[number]), known.get(number)
-                info = files.get_file_info(path)
-                if earlier and (info.size, info.mtime_ns) == (earlier.size, earlier.changed_ns):
-                    size, sha256 = earlier.size, earlier.sha256
-                else:
-                    size, sha256 = _digest(files, path)
-                found.append(
-                    {
-                        "number": number,
-                        "size": size,
-                        "sha256": sha256,
-                        "changed_ns": info.mtime_ns or 0,
-                    }
-                )
+                with leased.left_when_over(options):
+                    seen = _look_at(files, unquote(paths[number]), known.get(number))
+                    found.append({"number": number, **seen})
             yield pa.RecordBatch.from_pylist(found, schema=_SCHEMA)
 
     return look
+
+
+def _look_at(files: "pa.fs.FileSystem", path: str, earlier: Hashed | None) -> dict[str, str | int]:
+    info = files.get_file_info(path)
+    if earlier and (info.size, info.mtime_ns) == (earlier.size, earlier.changed_ns):
+        size, sha256 = earlier.size, earlier.sha256
+    else:
+        size, sha256 = _digest(files, path)
+    return {"size": size, "sha256": sha256, "changed_ns": info.mtime_ns or 0}
 
 
 def _digest(files: "pa.fs.FileSystem", path: str) -> tuple[int, str]:

@@ -23,7 +23,7 @@ from steps.prepare.rounds.shards import Kept, Shard, Sharding
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-_USES = count()  # a step may be done twice, each time with rows of its own
+_USES = count()  # a step may be done twice, each time with other rows
 
 
 @dataclass(frozen=True)

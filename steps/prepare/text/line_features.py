@@ -12,7 +12,7 @@ from typing import Final
 import polars as pl
 
 from steps.prepare.text import repeated_words
-from steps.prepare.text.paragraphs import beside
+from steps.prepare.text.paragraphs import neighbour
 from steps.prepare.text.sentences import SEARCHED, first_sentence
 
 _STOP = r"[.!?][\"'”’)]*$"
@@ -228,7 +228,7 @@ def _form(stop: str, colon: str) -> pl.Expr:
 
 def _with_neighbours(own: pl.DataFrame) -> pl.DataFrame:
     def near(name: str, distance: int, missing: int) -> pl.Expr:
-        return beside(pl.col(name), distance).fill_null(missing)
+        return neighbour(pl.col(name), distance).fill_null(missing)
 
     whole = own.with_columns(
         shape_1=near("shape", 1, EDGE),
@@ -236,7 +236,7 @@ def _with_neighbours(own: pl.DataFrame) -> pl.DataFrame:
         shape_11=near("shape", 2, EDGE),
         shape_22=near("shape", -2, EDGE),
         closing_before=near("closing", 1, 0),
-        word_below=beside(pl.col("first_word"), -1).fill_null(""),
+        word_below=neighbour(pl.col("first_word"), -1).fill_null(""),
         leans_below=near("leans", -1, 0),
         ratio=near("characters", -1, 0) * 4 // (pl.col("characters") + 1),
         length_before=near("characters", 1, 0),

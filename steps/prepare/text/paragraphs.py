@@ -47,7 +47,7 @@ def paragraphs(sections: pl.DataFrame) -> pl.DataFrame:
     return _joined(lines)
 
 
-def beside(column: pl.Expr, distance: int) -> pl.Expr:
+def neighbour(column: pl.Expr, distance: int) -> pl.Expr:
     """Return the value of the paragraph so far above (below if negative) in the same section.
 
     Null beyond the section's ends. The paragraphs of a section must be next to each other: so

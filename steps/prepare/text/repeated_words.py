@@ -11,7 +11,7 @@ from functools import cache
 
 import polars as pl
 
-from steps.prepare.text.paragraphs import beside
+from steps.prepare.text.paragraphs import neighbour
 
 _STEM = r"(?-u:\b)[a-z]{5,6}"
 _OVERLAPPING = 250  # characters that are compared
@@ -27,10 +27,10 @@ def compared(lines: pl.DataFrame) -> pl.DataFrame:
     """
     own, rest, head, tail = (pl.col(name) for name in _STEMS)
     considered = ~pl.col("bullet") & ~pl.col("lower")
-    below = pl.when(pl.col("sentence_breaks") > 1).then(rest).otherwise(beside(head, -1))
+    below = pl.when(pl.col("sentence_breaks") > 1).then(rest).otherwise(neighbour(head, -1))
     shares = {
         "overlap": _shared(own, below),
-        "overlap_before": _shared(own, beside(tail, 1)),
+        "overlap_before": _shared(own, neighbour(tail, 1)),
     }
     found = lines.with_columns(
         pl.when(considered).then(share).otherwise(0).alias(name) for name, share in shares.items()

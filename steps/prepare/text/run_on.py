@@ -142,7 +142,7 @@ def ended(texts: pl.Series) -> pl.DataFrame:
 
 
 def _behind_a_sentence(texts: pl.Series) -> pl.Series:
-    """Return which texts have an item's title behind a sentence; few have a title at all."""
+    """Return which texts have an item's title behind a sentence; few have a title."""
     found = texts.str.contains(_ITEM)
     rows = found.fill_null(value=False).arg_true()
     return found.scatter(rows, texts.gather(rows).str.contains(_BEHIND_A_SENTENCE))

@@ -14,7 +14,7 @@ import polars as pl
 
 from steps.prepare.text import line_features
 from steps.prepare.text.line_features import binned
-from steps.prepare.text.paragraphs import beside
+from steps.prepare.text.paragraphs import neighbour
 
 SCORES: Final = ("standing", "run_in", "title")
 _LONG = 300  # characters; a longer paragraph is mostly body text
@@ -132,7 +132,7 @@ def _places() -> dict[str, pl.Expr]:
 def _neighbours() -> dict[str, pl.Expr]:
     places = {"1": 1, "2": -1, "11": 2, "22": -2}
     near = {
-        f"{name}_{place}": beside(pl.col(name), distance).fill_null(_FAR)
+        f"{name}_{place}": neighbour(pl.col(name), distance).fill_null(_FAR)
         for name in SCORES
         for place, distance in places.items()
     }

@@ -14,7 +14,7 @@ stage reads a text, except those of two years that an example compares
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -25,7 +25,7 @@ from steps.prepare.filings import comparison, decision, judge
 from steps.prepare.filings import split as splitting
 from steps.prepare.filings.judge import EXAMPLE
 from steps.prepare.filings.split import Split
-from steps.prepare.repeats import links, overlap
+from steps.prepare.repeats import at_once, links, overlap
 from steps.prepare.rounds.rounds import Rounds
 from steps.prepare.rounds.shards import WHOLE, Shard
 from steps.prepare.schemas import files_for
@@ -60,7 +60,7 @@ def run(staged: Staged, arguments: Arguments) -> Split:
     """Decide about every row and keep the result; return the split."""
     turns = rounds(staged)
     count = _keep(staged, DECIDED, decision.decided(staged.read, turns), _KEPT)
-    _keep(staged, LINKS, _links(staged, turns, count), links.LINKED)
+    _keep(staged, LINKS, _links(staged, turns, count), at_once.LINKED)
     _keep(staged, LINKED, _linked(staged, turns), linked.LINKED)
     companies = staged.read(LINKED, ["cik", "near_id"]).where("near_id IS NULL")
     split = splitting.decided(
@@ -98,14 +98,13 @@ def _keep(staged: Staged, kind: str, frames: "Iterable[DataFrame]", schema: pa.S
 
 
 def _links(staged: Staged, turns: Rounds, count: int) -> "Iterator[DataFrame]":
-    sketches = (
-        staged.read(EXAMPLE, links.SKETCH, shard).join(
-            staged.read(DECIDED, _KEPT.names, shard).where(decision.usable()).select("row"),
-            "row",
-            "left_semi",
-        )
-        for shard in turns.shards
-    )
+    def usable(shard: Shard, columns: Sequence[str]) -> "DataFrame":
+        rows = staged.read(DECIDED, ("kind", "reason", "row"), shard).where(decision.usable())
+        return rows.select("row").join(staged.read(EXAMPLE, columns, shard), "row")
+
+    if turns.count == 1 and count <= at_once.MOST:
+        return iter([links.of_few(usable(WHOLE, at_once.TEXTS.names))])
+    sketches = (usable(shard, links.SKETCH) for shard in turns.shards)
     return links.links(
         sketches, lambda shard: staged.read(EXAMPLE, links.SETS, shard), turns, count=count
     )
@@ -117,7 +116,7 @@ def _linked(staged: Staged, turns: Rounds) -> "Iterator[DataFrame]":
 
     near = turns.by_row(
         "near_row",
-        (linked.near(read(LINKS, links.LINKED, shard)) for shard in turns.shards),
+        (linked.near(read(LINKS, at_once.LINKED, shard)) for shard in turns.shards),
         linked.NEAR,
         kind="near",
     )
@@ -127,7 +126,7 @@ def _linked(staged: Staged, turns: Rounds) -> "Iterator[DataFrame]":
     )
     names = turns.by_row("row", found, linked.NAMED, kind="named")
     for shard, named in zip(turns.shards, names, strict=True):
-        yield linked.linked(read(DECIDED, _KEPT, shard), read(LINKS, links.LINKED, shard), named)
+        yield linked.linked(read(DECIDED, _KEPT, shard), read(LINKS, at_once.LINKED, shard), named)
 
 
 def _final(staged: Staged, turns: Rounds, split: Split) -> "Iterator[DataFrame]":

@@ -6,9 +6,9 @@
 They hold names only, so who opens one signs in with the rights of a person. In the embedded
 environment all three are pages of the workspace (pipeline/local/workspace/people_pages.py).
 
-Forms: the S3 console's page of an object [unverified]; a model version as mlflow 3.17 prints it
-(`databricks_utils`, registered models of Unity Catalog); a run as the workspace's own pages have it
-[unverified].
+Forms, with their sources in decision 072: the S3 console's page of an object [unverified]; a model
+version as mlflow 3.17 prints it (`databricks_utils`, registered models of Unity Catalog); a run as
+mlflow prints its experiment (`_tracking_service/client.py`) and Flyte's manual has the whole.
 """
 
 from dataclasses import dataclass

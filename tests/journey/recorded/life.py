@@ -202,9 +202,17 @@ def _receive_too_often(environment: Environment, register: dict[str, str]) -> No
 
 
 def _decide(environment: Environment, people: People) -> None:
-    """An audit of everything, an approval, and its end."""
+    """An audit of everything, an approval and its end, and a package that somebody approved."""
     done(environment, people["auditor"], "pipeline.audit", "--all", "--deep")
     approval = ("--model", f"{MODEL}@1", "--alias", "champion", "--reason", "reviewed")
     done(environment, people["approver"], "pipeline.approve", *approval)
     done(environment, people["approver"], "pipeline.approve", *approval, "--revoke")
+    sagemaker = environment.client("sagemaker", environment.root)
+    group = {"ModelPackageGroupName": "governed-finetune-local"}
+    (package,) = sagemaker.list_model_packages(**group)["ModelPackageSummaryList"]
+    sagemaker.update_model_package(
+        ModelPackageArn=package["ModelPackageArn"], ModelApprovalStatus="Approved"
+    )
+    words = ("--fix", "--grace-seconds", "0")
+    assert "rejected" in done(environment, people["reconciler"], "pipeline.reconcile", *words)
     done(environment, people["auditor"], "pipeline.audit", "--all")

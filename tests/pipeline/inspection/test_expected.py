@@ -66,6 +66,24 @@ def test_training_is_in_proportion_to_the_steps_and_prepare_is_not(read: Any) ->
     assert read(run("one"), Epochs="6").seconds["Prepare"] == 60
 
 
+def test_of_similar_runs_that_with_the_nearest_number_of_steps_is_taken(read: Any) -> None:
+    runs = run("three", MaxSteps="3", hour=3), run("thirty", MaxSteps="30", hour=1)
+    assert read(*runs, MaxSteps="300").of == "thirty"
+    assert read(*runs, MaxSteps="4").of == "three"
+
+
+def test_only_the_steps_are_scaled_where_the_report_has_their_seconds(
+    read: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run of three steps is loading mostly: three hundred are not an hour."""
+    report = REPORT | {"seconds": {"load": 100.0, "train": 300.0, "completions": 200.0}}
+    found = Documents(None, {"metrics": {"steps": 40}}, None, report, ())
+    monkeypatch.setattr(documents, "read", lambda *_, **__: found)
+    assert read(run("one"), Epochs="6").seconds["Train"] == 600 + 2 * 300
+    assert read(run("one"), Epochs="6").dollars == 1 + 6 * 2
+    assert read(run("one"), MaxSteps="10").seconds["Train"] == 600 - 0.75 * 300
+
+
 def test_examples_that_are_used_again_take_no_prepare(read: Any) -> None:
     found = read(run("one"), CuratedFrom="one")
     assert "Prepare" not in found.seconds

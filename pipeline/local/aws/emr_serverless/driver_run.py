@@ -25,14 +25,16 @@ _SAIL_DRIVER = Path(__file__).with_name("spark_driver.py")
 # A driver on Sail has four allocators (glibc's, Arrow's, Sail's, polars') that keep freed memory:
 # more than half of its peak over 60,000 examples. They have to give it back. A trim threshold alone
 # would end glibc's learning of the other: it would map and unmap every column above 128 KiB, a
-# quarter of the job's processor time (decision 055).
-ALLOCATION = {
+# quarter of the job's processor time (decision 055). Sail's tasks are threads already: where polars
+# has threads as well, these wait for each other, and that takes 7 % of the job (decision 049).
+SAIL_ENVIRONMENT = {
     "MALLOC_ARENA_MAX": "2",
     "MALLOC_TRIM_THRESHOLD_": str(16 << 20),  # bytes
     "MALLOC_MMAP_THRESHOLD_": str(4 << 20),  # bytes
     "ARROW_DEFAULT_MEMORY_POOL": "system",
     "MIMALLOC_PURGE_DELAY": "0",
     "_RJEM_MALLOC_CONF": "dirty_decay_ms:500,muzzy_decay_ms:0",
+    "POLARS_MAX_THREADS": "1",
 }
 LOCAL_MASTER = "local[2]"
 MAX_DETAIL_CHARACTERS = 1024
@@ -199,7 +201,7 @@ class JobRun:
         parameters = run["jobDriver"]["sparkSubmit"].get("sparkSubmitParameters", "")
         environment |= {JOB_RUN: self._id} | _driver_variables(parameters, self._account.repository)
         if self._account.engine == "sail":
-            environment |= ALLOCATION
+            environment |= SAIL_ENVIRONMENT
         if self._account.engine == "spark":
             environment |= {
                 "SPARK_LOCAL_IP": "127.0.0.1",

@@ -4,14 +4,16 @@
     rows = again(lambda: frame.collect(), keys, doing="write the data files")
 
 A task cannot renew its keys. Where its work has parts, it begins none with keys that are due
-(`steps.governance.storage.leases`) and reports what is left; the driver takes new keys and runs
-that, so the whole may take any time (`until_done`). Other actions are run again as a whole if they
+(`steps.governance.storage.leases`) and reports what is left, also a part that failed since its keys
+ended meanwhile (`left_when_over`); the driver takes new keys and runs that, so the whole may take
+any time (`until_done`). Other actions are run again as a whole if they
 failed and their keys had ended meanwhile (`again`); such an action must end within the keys' life.
 Both may repeat work: files are named by their content, and no reader sees them before a commit.
 """
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
 from steps.governance.errors import CredentialsExpired
@@ -55,6 +57,16 @@ def begun(parts: Iterable[int], options: Mapping[str, str]) -> Iterator[int]:
         if is_due(options):
             return
         yield part
+
+
+@contextmanager
+def left_when_over(*options: Mapping[str, str]) -> Iterator[None]:
+    """Leave a part for the next action if it fails and its keys have ended; in a task."""
+    try:
+        yield
+    except Exception:
+        if not is_over(*options):
+            raise
 
 
 def again(action: Callable[[], Result], keys: Sequence[Lending], *, doing: str) -> Result:

@@ -14,7 +14,7 @@ from steps.governance.errors import CredentialsExpired
 from steps.governance.storage import leases
 from steps.governance.storage.leases import Lending, Lent, is_due, is_over
 from steps.governance.unity_catalog.credentials import Access, Credential, utc_now
-from steps.prepare.delta import data_files
+from steps.prepare.delta import data_files, raw_files
 from steps.prepare.delta.staging import first_pass, leased, tasks
 from steps.prepare.delta.staging.first_pass import Source, staging
 from steps.prepare.delta.staging.interface import Kernel
@@ -239,3 +239,34 @@ def test_an_action_that_fails_with_good_keys_is_not_repeated(clock: Clock) -> No
 
 def test_the_report_has_the_columns_of_a_file_and_of_what_is_left() -> None:
     assert first_pass.REPORT.names == [*tasks.WRITTEN.names, "left", "done"]
+
+
+@pytest.mark.parametrize("ended", [True, False])
+@pytest.mark.parametrize("reads", ["raw files", "committed files"])
+def test_a_file_whose_reading_outlives_the_keys_is_left_for_new_ones(
+    clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reads: str, *, ended: bool
+) -> None:
+    for name in ("a", "b"):
+        pq.write_table(pa.table({"value": [name]}), tmp_path / f"{name}.parquet")
+    module, name = (raw_files, "_look_at") if reads == "raw files" else (data_files, "_read_back")
+    real = getattr(module, name)
+
+    def slow(files: Any, path: str, *known: Any) -> Any:
+        if path == "b.parquet":
+            clock.passed += LIFE if ended else 1
+            raise OSError("access denied")
+        return real(files, path, *known)
+
+    monkeypatch.setattr(module, name, slow)
+    keys, paths = Lending(clock.access()), ["a.parquet", "b.parquet"]
+    task = (
+        raw_files._looking(str(tmp_path), keys, paths, {}, [0, 1])
+        if reads == "raw files"
+        else data_files.hashing(str(tmp_path), keys, paths)
+    )
+    numbers = [pa.record_batch([pa.array([0, 1], pa.int64())], names=["id"])]
+    if not ended:
+        with pytest.raises(OSError, match="access denied"):
+            list(task(numbers))
+        return
+    assert sum(batch.num_rows for batch in task(numbers)) == 1, "the other file is left"

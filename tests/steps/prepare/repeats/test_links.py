@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import pytest
 
-from steps.prepare.repeats import links, sketch
+from steps.prepare.repeats import at_once, links, sketch
 from steps.prepare.rounds.rounds import AT_ONCE
 from tests.steps.prepare.support import edited
 
@@ -48,8 +48,17 @@ def linked(
         AT_ONCE,
         count=len(rows),
     )
-    assert found.columns == links.LINKED.names
-    return {each["row"]: (each["near_row"], each["family_rank"]) for each in found.collect()}
+    assert found.columns == at_once.LINKED.names
+    made_of = [
+        {
+            each["row"]: (each["near_row"], each["family_rank"])
+            for each in frame.collect()
+            if each["near_row"] is not None or each["family_rank"] is not None
+        }
+        for frame in (found, links.of_few(frame))
+    ]
+    assert made_of[0] == made_of[1], "joins and one task give the same links"
+    return made_of[0]
 
 
 def pairs(share: float, seed: int) -> list[tuple[list[str], list[str]]]:

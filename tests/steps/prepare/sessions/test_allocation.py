@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 
-from pipeline.local.aws.emr_serverless.driver_run import ALLOCATION
+from pipeline.local.aws.emr_serverless.driver_run import SAIL_ENVIRONMENT
 
 # Page faults of 200 columns of 1 MiB, one after another; then what stays of 64 MiB in large ones.
 _PROGRAM = """
@@ -43,13 +43,13 @@ def seen(allocation: dict[str, str]) -> list[int]:
 
 def test_memory_of_columns_is_used_again_and_that_of_large_ones_given_back() -> None:
     pages_of_all = 200 * (1 << 20) // os.sysconf("SC_PAGE_SIZE")
-    faults, held, left = seen(ALLOCATION)
+    faults, held, left = seen(SAIL_ENVIRONMENT)
     assert faults < pages_of_all / 10
     assert held > 60 << 20
     assert left < 20 << 20
 
 
 def test_a_trim_threshold_alone_maps_each_column_again() -> None:
-    alone = {name: value for name, value in ALLOCATION.items() if "MMAP" not in name}
+    alone = {name: value for name, value in SAIL_ENVIRONMENT.items() if "MMAP" not in name}
     pages_of_all = 200 * (1 << 20) // os.sysconf("SC_PAGE_SIZE")
     assert seen(alone)[0] > pages_of_all / 2

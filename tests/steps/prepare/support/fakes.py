@@ -151,10 +151,13 @@ class FolderCatalog:
                 got="no such privilege",
             )
         self.vended.append(f"{verb} {name}")
-        now = utc_now()
-        return Access(
-            location, lambda: Credential("key", "secret", "token", now, now + timedelta(hours=1))
-        )
+        return Access(location, _credential)
+
+
+def _credential() -> Credential:
+    """Vend new keys: a job of an hour renews them."""
+    now = utc_now()
+    return Credential("key", "secret", "token", now, now + timedelta(hours=1))
 
 
 @dataclass

@@ -83,7 +83,7 @@ def test_several_rounds_give_the_rows_and_digests_of_one(
     monkeypatch.setattr(kept, "ROWS_OF_A_SHARD", 40)
     monkeypatch.setattr(tasks, "FILE_BYTES", 4_000)
     several = content(worlds[1], worlds[1].run(**changes))
-    assert several == one
+    assert several == one  # the links of `one` are made in one task, those of `several` by joins
     for kind in ("keyed", "once", "buckets", "pairs", "begun", "edges", "asked", "survey", "grams"):
         assert len({shard for name, shard in files if name == kind}) > 1, kind
     reasons = one["counts"].rejected_by_reason
