@@ -53,8 +53,8 @@ def _validated(sections: Sequence[corpus.Section], *, locked: bool) -> list[str]
 
 
 def _fit(sections: Sequence[corpus.Section], *, check: bool) -> int:
-    passes = fitting.fitted(experiment.training_frame(sections))
-    files = weights_file.made(sections, passes)
+    stored = fitting.fitted(experiment.training_frame(sections))
+    files = weights_file.made(sections, stored)
     if check:
         different = files.differences()
         print(f"differs: {', '.join(different)}" if different else "the files are the same")

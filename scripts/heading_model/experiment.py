@@ -13,6 +13,7 @@ from scripts.heading_model import fitting
 from scripts.heading_model.corpus import Section
 from scripts.heading_model.measured import Result, measure
 from scripts.heading_model.restyled import STYLES
+from steps.prepare.text import heading_model
 
 VARIANTS = len(STYLES)  # styles that each section is also set in
 _OWN_WEIGHT = 2.0  # of a paragraph in the style of its filing; 1 in another
@@ -24,11 +25,12 @@ def training_frame(sections: Sequence[Section]) -> pl.DataFrame:
     for number, (section, own) in enumerate(_in_styles(sections)):
         weight = _OWN_WEIGHT if own else 1.0
         rows += [
-            (number, one.paragraph, one.kind, section.company, weight) for one in section.lines
+            (number, one.paragraph, one.kind, one.heading, section.company, weight)
+            for one in section.lines
         ]
     columns = {
-        "row": pl.UInt32, "paragraph": pl.String, "kind": pl.String, "company": pl.String,
-        "weight": pl.Float64,
+        "row": pl.UInt32, "paragraph": pl.String, "kind": pl.String, "heading": pl.String,
+        "company": pl.String, "weight": pl.Float64,
     }  # fmt: skip
     return pl.DataFrame(rows, columns, orient="row")
 
@@ -68,10 +70,10 @@ def locked(sections: Sequence[Section]) -> dict[str, list[Result]]:
 
 
 def _scored(inside: Sequence[Section], outside: Sequence[Section]) -> dict[str, list[Result]]:
-    weights = fitting.weights_of(fitting.fitted(training_frame(inside)))
-    results = {"own": measure(outside, weights)}
+    model = heading_model.read_model(fitting.fitted(training_frame(inside)))
+    results = {"own": measure(outside, model)}
     for name, restyle in STYLES.items():
         chosen = [one for one in outside if name in styles_of(one)]
         changed = [replace(one, lines=restyle(one.lines)) for one in chosen]
-        results[name] = measure(changed, weights) if changed else []
+        results[name] = measure(changed, model) if changed else []
     return results

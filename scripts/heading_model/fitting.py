@@ -15,6 +15,7 @@ import polars as pl
 from scipy.sparse import csr_matrix
 from sklearn.linear_model import LogisticRegression
 
+from scripts.heading_model import growing
 from steps.prepare.text import heading_model, line_features, section_features
 from steps.prepare.text.heading_model import PASSES, Term, Weights, read
 from steps.prepare.text.heading_sequence import KINDS
@@ -30,22 +31,23 @@ _ITERATIONS = 150
 _SMALLEST = 2  # hundredths; entries whose weights are all smaller are left out
 
 
-def fitted(frame: pl.DataFrame, strengths: Sequence[float] = STRENGTHS) -> tuple[Stored, Stored]:
-    """Return both passes for a frame of `row`, `paragraph`, `kind`, `company`."""
+def fitted(frame: pl.DataFrame, strengths: Sequence[float] = STRENGTHS) -> Stored:
+    """Return the model for a frame as `experiment.training_frame` makes it."""
     described = line_features.described(frame)
-    scored = pl.concat(
-        [
-            heading_model.scored(part, _weights(rest, 0, strengths[0]))
-            for part, rest in _folds(described)
-        ]
-    ).sort("row", maintain_order=True)
-    placed = section_features.placed(scored)
-    return _pass(described, 0, strengths[0]), _pass(placed, 1, strengths[1])
+    placed = section_features.placed(_unseen(described, 0, strengths[0]))
+    passes = [_pass(described, 0, strengths[0]), _pass(placed, 1, strengths[1])]
+    return {
+        "passes": passes,
+        "doubtful": growing.for_doubt(_unseen(placed, 1, strengths[1])),
+        "second_sentence": growing.for_second_sentences(described),
+    }
 
 
-def weights_of(passes: tuple[Stored, Stored]) -> tuple[Weights, Weights]:
-    """Return stored passes as Prepare reads them."""
-    return read(passes[0], PASSES[0]), read(passes[1], PASSES[1])
+def _unseen(frame: pl.DataFrame, number: int, strength: float) -> pl.DataFrame:
+    """Return a pass' scores of each company, by weights that have not seen it."""
+    score = (heading_model.scored, heading_model.judged)[number]
+    parts = [score(part, _weights(rest, number, strength)) for part, rest in _folds(frame)]
+    return pl.concat(parts).sort("row", maintain_order=True)
 
 
 def fold(company: str, folds: int) -> int:

@@ -1,6 +1,6 @@
-"""Score weights on labelled sections: headings and whole pairs, by section and by style.
+"""Score a model on labelled sections: headings and whole pairs, by section and by style.
 
-    measure(sections, weights)      # -> list of Result, one a section
+    measure(sections, model)        # -> list of Result, one a section
     table(results)                  # -> lines of text: sums, then one line per company
 
 The expected pairs come from the labels by the rule that Prepare applies to its own: a title ends
@@ -16,7 +16,7 @@ import polars as pl
 from scripts.heading_model.corpus import Section
 from scripts.heading_score import COLLAPSED, Score, compared, fingerprint
 from steps.prepare.styled.kinds_by_type import Labelled
-from steps.prepare.text.heading_model import Weights
+from steps.prepare.text.heading_model import Model
 from steps.prepare.text.heading_sequence import BODY, RUN_IN, TITLE
 from steps.prepare.text.risk_factors import risk_factors
 
@@ -49,14 +49,12 @@ def pairs(lines: Sequence[Labelled]) -> list[tuple[str, str, str]]:
     return [(heading, "\n".join(body).strip(), kind) for heading, body, kind in made]
 
 
-def measure(
-    sections: Sequence[Section], weights: tuple[Weights, Weights] | None = None
-) -> list[Result]:
-    """Score each section with these weights, or with those of the file."""
+def measure(sections: Sequence[Section], model: Model | None = None) -> list[Result]:
+    """Score each section with this model, or with that of the file."""
     rows = [(number, one.paragraph) for number, s in enumerate(sections) for one in s.lines]
     frame = pl.DataFrame(rows, {"row": pl.UInt32, "paragraph": pl.String}, orient="row")
     found: dict[int, list[dict[str, str]]] = defaultdict(list)
-    for factor in risk_factors(frame, weights).to_dicts():
+    for factor in risk_factors(frame, model).to_dicts():
         found[factor["row"]].append(fingerprint(factor["heading"], factor["body"]))
     return [_result(one, found[number]) for number, one in enumerate(sections)]
 

@@ -1,6 +1,6 @@
 """Write the weights as Prepare reads them, and the manifest of what they were fitted on.
 
-    files = made(sections, passes)      # -> the bytes of both files, equal for equal input
+    files = made(sections, stored)      # -> the bytes of both files, equal for equal input
 
 The weights name the digest of the manifest, and the manifest has each filing's repository, commit,
 path and digest, its company, how many headings its section has, and the digest of the labels. It
@@ -18,7 +18,8 @@ from scripts.heading_model.fitting import Stored
 from steps.prepare.text.heading_model import WEIGHTS
 
 MANIFEST = Path(__file__).with_name("training_set.json")
-_VERSION = 2
+_VERSION = 3
+_TREES = ("doubtful", "second_sentence")
 
 
 @dataclass(frozen=True)
@@ -39,14 +40,15 @@ class Files:
         return [path.name for path, content in both if path.read_bytes() != content]
 
 
-def made(sections: Sequence[Section], passes: tuple[Stored, Stored]) -> Files:
-    """Return both files for these sections and the passes that were fitted on them."""
+def made(sections: Sequence[Section], stored: Stored) -> Files:
+    """Return both files for these sections and the model that was fitted on them."""
     entries = ",\n".join(json.dumps(_entry(one)) for one in sections)
     manifest = f'{{"sections": [\n{entries}\n]}}\n'.encode()
     head = {"version": _VERSION, "training_set": hashlib.sha256(manifest).hexdigest()}
-    both = ",\n".join(_text(stored) for stored in passes)
+    both = ",\n".join(_text(one) for one in stored["passes"])
+    grown = ",\n".join(f'"{name}":{_grown(stored[name])}' for name in _TREES)
     opening = json.dumps(head, separators=(",", ":"))[:-1]
-    return Files(f'{opening},"passes":[\n{both}\n]}}\n'.encode(), manifest)
+    return Files(f'{opening},"passes":[\n{both}\n],\n{grown}}}\n'.encode(), manifest)
 
 
 def _entry(section: Section) -> Mapping[str, object]:
@@ -69,3 +71,9 @@ def _text(stored: Stored) -> str:
         )
         parts.append(f'"{group}":{{\n{rows}\n}}')
     return f'{{"bias":{json.dumps(stored["bias"])},\n' + ",\n".join(parts) + "}"
+
+
+def _grown(stored: Stored) -> str:
+    """Return trees as JSON with a line for each."""
+    rows = ",\n".join(json.dumps(tree, separators=(",", ":")) for tree in stored["trees"])
+    return f'{{"bias":{stored["bias"]},"trees":[\n{rows}\n]}}'

@@ -4,18 +4,22 @@ import hashlib
 import json
 import re
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
+from sklearn.ensemble import HistGradientBoostingClassifier
 
 from scripts import heading_score
-from scripts.heading_model import __main__, corpus, experiment, fitting, weights_file
+from scripts.heading_model import __main__, corpus, experiment, fitting, growing, weights_file
 from scripts.heading_model.corpus import Section
 from scripts.heading_model.measured import measure, pairs, table
 from scripts.heading_model.restyled import STYLES
 from steps.prepare.styled.kinds_by_type import Labelled
 from steps.prepare.styled.paragraph_type import letters
 from steps.prepare.text import heading_model
+from steps.prepare.text.doubtful import trees
 from steps.prepare.text.heading_sequence import BODY, RUN_IN, STANDING, TITLE
 from tests.steps.prepare.support import styled
 
@@ -75,13 +79,35 @@ def test_the_same_sections_give_the_same_bytes() -> None:
     assert first == second
     stored = json.loads(first.weights)
     assert stored["training_set"] == hashlib.sha256(first.manifest).hexdigest()
-    weights = [
-        heading_model.read(one, terms)
-        for one, terms in zip(stored["passes"], heading_model.PASSES, strict=True)
-    ]
-    (result,) = measure(sections()[:1], (weights[0], weights[1]))
+    (result,) = measure(sections()[:1], heading_model.read_model(stored))
     assert result.headings.f1 == 1.0, "weights that were fitted on a section find its headings"
     assert "F1 1.000" in table([result])[0]
+
+
+def test_whole_numbers_give_the_scores_that_were_grown(monkeypatch: pytest.MonkeyPatch) -> None:
+    models: list[Any] = []
+
+    class Kept(HistGradientBoostingClassifier):  # type: ignore[misc]
+        def fit(self, *given: Any, **named: Any) -> Any:
+            models.append(self)
+            return super().fit(*given, **named)
+
+    monkeypatch.setattr(growing, "HistGradientBoostingClassifier", Kept)
+    draw = np.random.default_rng(1)
+    values = draw.integers(-50, 50, (900, 4)).astype(np.int32)
+    right = values[:, 0] * 3 + values[:, 2] > draw.integers(-60, 60, 900)
+    names = list("abcd")
+    stored = growing._grown(pl.DataFrame(values, names), right, pl.Series([1.0] * 900))
+    expected = models[0].decision_function(values) * 100
+    assert np.abs(trees.read(stored, names).scores(values) - expected).max() < 2
+
+
+def test_one_answer_needs_no_tree() -> None:
+    values = pl.DataFrame({"a": [1, 2]}, {"a": pl.Int32})
+    for answer in (True, False):
+        stored = growing._grown(values, np.array([answer] * 2), pl.Series([1.0, 1.0]))
+        scores = trees.read(stored, ["a"]).scores(values.to_numpy())
+        assert (scores > 0).tolist() == [answer] * 2
 
 
 def test_the_manifest_names_every_filing_and_has_no_text() -> None:
@@ -129,11 +155,11 @@ def test_a_section_of_the_sample_gets_the_labels_of_its_gold(
 def trained_on(monkeypatch: pytest.MonkeyPatch) -> list[set[str]]:
     """Take the committed weights in place of a fit, and list the companies of each fit."""
     seen: list[set[str]] = []
-    passes = tuple(json.loads(heading_model.WEIGHTS.read_bytes())["passes"])
+    stored = json.loads(heading_model.WEIGHTS.read_bytes())
 
-    def fitted(frame: pl.DataFrame) -> tuple[fitting.Stored, ...]:
+    def fitted(frame: pl.DataFrame) -> fitting.Stored:
         seen.append(set(frame["company"]))
-        return passes
+        return stored
 
     monkeypatch.setattr(fitting, "fitted", fitted)
     return seen

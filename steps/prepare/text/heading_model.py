@@ -4,9 +4,10 @@
 
 A linear model in two passes. The first adds weights of a paragraph's own features and its
 neighbours' (line_features.py); the second also sees what the first found in the whole section
-(section_features.py), so that one paragraph is decided by the style of all. Weights are integers in
-a file whose digest is fixed here. So the result is the same on every platform, and the sum for a
-paragraph can be listed term by term (`explained`). Decision 030 has its source.
+(section_features.py), so that one paragraph is decided by the style of all. Boosted trees judge
+again what is left in doubt (doubtful/). Weights are integers in a file whose digest is fixed here.
+So the result is the same on every platform, and the sum for a paragraph can be listed term by term
+(`explained`), and tree by tree (`explained_again`). Decisions 030 and 056 have their source.
 """
 
 import hashlib
@@ -23,6 +24,8 @@ import polars as pl
 
 from steps.governance.errors import IntegrityError
 from steps.prepare.text import line_features, section_features
+from steps.prepare.text.doubtful import lines, second_sentence, trees
+from steps.prepare.text.doubtful.trees import Trees
 from steps.prepare.text.heading_sequence import BODY, RUN_IN, STANDING, TITLE, settled
 from steps.prepare.text.line_features import WORDS, barred
 from steps.prepare.text.section_features import SCORES
@@ -30,7 +33,7 @@ from steps.prepare.text.section_features import SCORES
 _NEVER = -100_000
 
 WEIGHTS = Path(__file__).with_name("heading_weights.json")
-WEIGHTS_SHA256 = "2453d29e05503ad8eb280d6b8ade48a2c994bdca4603dfa49732d8bf7b1970f8"
+WEIGHTS_SHA256 = "27f9600b4e32bff7f0bc6f1b4b55ff247e83071387bce9dd0c3e636c35567ee1"
 
 Term = tuple[str, ...]
 Table = npt.NDArray[np.int32]
@@ -53,32 +56,58 @@ class Weights:
     words: Mapping[str, tuple[pl.Series, Table]]
 
 
-def kinds(paragraphs: pl.DataFrame, weights: tuple[Weights, Weights] | None = None) -> pl.DataFrame:
-    """Return the paragraphs with `first` (their first sentence, or null) and `kind`.
+@dataclass(frozen=True)
+class Model:
+    """The two passes, the trees for what they leave in doubt, and those for second sentences."""
 
-    `weights`: other weights than those of the file, for `scripts.heading_model`.
+    first: Weights
+    second: Weights
+    doubtful: Trees
+    second_sentence: Trees
+
+
+def kinds(paragraphs: pl.DataFrame, model: Model | None = None) -> pl.DataFrame:
+    """Return the paragraphs with `first` and `kind`.
+
+    `first` is the first sentence, or null; of a heading that is run in, the whole heading.
+    `model`: another than that of the file, for `scripts.heading_model`.
     """
-    first, second = weights or _weights()
-    described = line_features.described(paragraphs)
-    placed = section_features.placed(scored(described, first))
-    totals = scored(placed, second).with_columns(
+    model = model or _model()
+    totals = lines.judged(judged(placed(paragraphs, model), model.second), model.doubtful)
+    decided = totals.select("row", "paragraph", "first", *SCORES, kind=_kind())
+    return second_sentence.lengthened(settled(decided).drop(SCORES), model.second_sentence)
+
+
+def placed(paragraphs: pl.DataFrame, model: Model) -> pl.DataFrame:
+    """Return the paragraphs as the second pass sees them."""
+    return section_features.placed(scored(line_features.described(paragraphs), model.first))
+
+
+def judged(placed: pl.DataFrame, second: Weights) -> pl.DataFrame:
+    """Return the paragraphs with the second pass' scores; what is barred heads nothing."""
+    return scored(placed, second).with_columns(
         pl.when(barred()).then(_NEVER).otherwise(pl.col(name)).cast(pl.Int32).alias(name)
         for name in (STANDING, RUN_IN)
     )
-    decided = totals.select("row", "paragraph", "first", *SCORES, kind=_kind())
-    return settled(decided).drop(SCORES)
 
 
 def explained(paragraphs: pl.DataFrame, position: int) -> list[tuple[str, int, int, int]]:
     """Return the terms of one paragraph's final scores with their weights, the largest first."""
-    first, second = _weights()
-    placed = section_features.placed(scored(line_features.described(paragraphs), first))
-    line = placed.slice(position, 1)
+    model = _model()
+    line = placed(paragraphs, model).slice(position, 1)
     rows = []
-    for term, parts in _terms(line, second):
+    for term, parts in _terms(line, model.second):
         one, two, three = parts[0].tolist()
         rows.append((" ".join(term), one, two, three))
     return sorted(rows, key=lambda row: -max(map(abs, row[1:])))
+
+
+def explained_again(paragraphs: pl.DataFrame, position: int) -> list[tuple[str, int]]:
+    """Return what the trees add for one doubtful paragraph, in ten-thousandths; else nothing."""
+    model = _model()
+    found = lines.described(judged(placed(paragraphs, model), model.second))
+    own = found.filter(pl.col("line") == position).select(lines.COLUMNS).rows()
+    return model.doubtful.paths(own[0]) if own else []
 
 
 def code(term: Term) -> pl.Expr:
@@ -142,7 +171,7 @@ def _kind() -> pl.Expr:
 
 
 @cache
-def _weights() -> tuple[Weights, Weights]:
+def _model() -> Model:
     content = WEIGHTS.read_bytes()
     found = hashlib.sha256(content).hexdigest()
     if found != WEIGHTS_SHA256:
@@ -152,8 +181,18 @@ def _weights() -> tuple[Weights, Weights]:
             got=f"sha256 {found}",
             do="install the package again",
         )
-    first, second = json.loads(content)["passes"]
-    return read(first, PASSES[0]), read(second, PASSES[1])
+    return read_model(json.loads(content))
+
+
+def read_model(stored: Mapping[str, Any]) -> Model:
+    """Return the content of the weights' file as tables."""
+    first, second = (read(one, of) for one, of in zip(stored["passes"], PASSES, strict=True))
+    return Model(
+        first,
+        second,
+        trees.read(stored["doubtful"], lines.COLUMNS),
+        trees.read(stored["second_sentence"], second_sentence.COLUMNS),
+    )
 
 
 def read(stored: Mapping[str, Any], terms: Sequence[Term]) -> Weights:

@@ -11,20 +11,18 @@ its first heading, is an introduction and is left out.
 
 import polars as pl
 
-from steps.prepare.text.heading_model import Weights, kinds
+from steps.prepare.text.heading_model import Model, kinds
 from steps.prepare.text.heading_sequence import BODY, RUN_IN, STANDING, TITLE
 
 _BULLET = "^• "
 
 
-def risk_factors(
-    paragraphs: pl.DataFrame, weights: tuple[Weights, Weights] | None = None
-) -> pl.DataFrame:
+def risk_factors(paragraphs: pl.DataFrame, model: Model | None = None) -> pl.DataFrame:
     """Return the risk factors of paragraphs (`row`, `paragraph`), decided by the model.
 
-    `weights`: other weights than those of the file, for `scripts.heading_model`.
+    `model`: another than that of the file, for `scripts.heading_model`.
     """
-    return grouped(kinds(paragraphs, weights))
+    return grouped(kinds(paragraphs, model))
 
 
 def grouped(decided: pl.DataFrame) -> pl.DataFrame:

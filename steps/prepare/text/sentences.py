@@ -24,8 +24,8 @@ def sentences(text: str) -> list[str]:
     return [each.strip() for each in found if each.strip()]
 
 
-def first_sentence() -> pl.Expr:
+def first_sentence(name: str = "paragraph") -> pl.Expr:
     """Return a paragraph's first sentence or lead ("Competition:"), or null if it has only one."""
-    held = pl.col("paragraph").str.slice(0, SEARCHED)
+    held = pl.col(name).str.slice(0, SEARCHED)
     held = held.str.replace_all(_ABBREVIATION, "${1}" + _HELD + " ")
     return held.str.extract(_FIRST_SENTENCE).str.replace_all(_HELD, ".", literal=True)

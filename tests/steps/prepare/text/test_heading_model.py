@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steps.governance.errors import IntegrityError
-from steps.prepare.text import heading_model, line_features, section_features
+from steps.prepare.text import heading_model, section_features
 from steps.prepare.text.heading_sequence import BODY, KINDS, STANDING, TITLE, best
 from steps.prepare.text.paragraphs import paragraphs
 from tests.steps.prepare.support import styled
@@ -24,19 +24,17 @@ def test_other_weights_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     changed = tmp_path / "heading_weights.json"
     changed.write_bytes(heading_model.WEIGHTS.read_bytes() + b" ")
     monkeypatch.setattr(heading_model, "WEIGHTS", changed)
-    heading_model._weights.cache_clear()
+    heading_model._model.cache_clear()
     try:
         with pytest.raises(IntegrityError, match="are not those of this program"):
             heading_model.kinds(lines())
     finally:
-        heading_model._weights.cache_clear()
+        heading_model._model.cache_clear()
 
 
 def test_every_value_of_a_column_has_a_place_in_its_table() -> None:
     for style in styled.HEADINGS:
-        first, _ = heading_model._weights()
-        described = line_features.described(lines(style))
-        placed = section_features.placed(heading_model.scored(described, first))
+        placed = heading_model.placed(lines(style), heading_model._model())
         for name, values in heading_model.SIZES.items():
             assert placed[name].null_count() == 0, name
             assert placed[name].is_between(0, values - 1).all(), name
@@ -44,9 +42,9 @@ def test_every_value_of_a_column_has_a_place_in_its_table() -> None:
 
 def test_a_score_is_the_sum_of_its_terms() -> None:
     found = lines()
-    first, second = heading_model._weights()
-    placed = section_features.placed(heading_model.scored(line_features.described(found), first))
-    scored = heading_model.scored(placed, second)
+    model = heading_model._model()
+    second = model.second
+    scored = heading_model.scored(heading_model.placed(found, model), second)
     for position in (0, 2, 3):
         terms = heading_model.explained(found, position)
         sums = [sum(term[score] for term in terms) for score in (1, 2, 3)]

@@ -1,0 +1,48 @@
+"""Words that are in headings or in accounts, and the words that two texts have in common.
+
+    frame.with_columns(**stemmed(("unit", "below"))).with_columns(both=shared("unit", "below"))
+
+The texts are columns of a frame. Patterns are for texts in small letters.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+import polars as pl
+
+MODAL: Final = r"(?-u:\b)(?:may|might|could|can|cannot|would|will)(?-u:\b)"
+PRONOUN: Final = r"(?-u:\b)(?:these|those|this|such|they|it|its|them)(?-u:\b)"
+ALSO: Final = r"(?-u:\b)(?:also|further|addition|additional|additionally)(?-u:\b)"
+PERFECT: Final = r"(?-u:\b)(?:have|has|had|been)(?-u:\b)"
+OURS: Final = r"(?-u:\b)(?:we|our|us)(?-u:\b)"
+HARM: Final = r"advers|harm|negativ|impair|damage|decline|suffer"
+_STEM = r"(?-u:\b)[a-z]{5,6}"
+_OPENING, _ENDING = 40, 120  # characters
+
+
+def stemmed(names: Iterable[str]) -> dict[str, pl.Expr]:
+    """Return a column `stems_NAME` for each text: the first letters of its longer words."""
+    return {
+        f"stems_{name}": pl.col(name).str.to_lowercase().str.extract_all(_STEM).list.unique()
+        for name in names
+    }
+
+
+def common(one: str, other: str) -> pl.Expr:
+    """Return the stems that are in both texts."""
+    return pl.col(f"stems_{one}").list.set_intersection(pl.col(f"stems_{other}"))
+
+
+def shared(one: str, other: str) -> pl.Expr:
+    """Return how many of one text's stems are in the other, in hundredths."""
+    return common(one, other).list.len() * 100 // (pl.col(f"stems_{one}").list.len() + 1)
+
+
+def refers(text: pl.Expr) -> pl.Expr:
+    """Return whether a text's opening refers to what is before it."""
+    return text.str.slice(0, _OPENING).str.contains(PRONOUN)
+
+
+def ends_in_harm(text: pl.Expr) -> pl.Expr:
+    """Return whether a text's end names a harm."""
+    return text.str.slice(-_ENDING).str.contains(HARM)
