@@ -99,7 +99,7 @@ def profiled(spark: "SparkSession", rows: list[Row]) -> Profile:
     usable = decided.where(decision.usable()).select("cik").distinct().collect()
     companies = [row["cik"] for row in usable]
     divided = split.decided(SplitRule(), companies, fraction=0.1, seed=_SEED)
-    found = survey(unlinked(decided, divided))
+    found = survey([unlinked(decided, divided)])
     words = vocabulary.total(frame.where(F.col("kind") == FILING))
     return profile.of(found.counts(), found.measured, words)
 

@@ -168,7 +168,7 @@ class Job:
         """Decide about every row and count everything, before anything is committed."""
         with translated(f"decide about the filings of {raw.name}"):
             stages.run(staged, self.arguments)
-            found = survey(stages.final(staged), stages.rounds(staged))
+            found = survey(stages.finals(staged), stages.rounds(staged))
         check(found, rows=self.store.rows(raw, version))
         if 2 * sum(found.reasons.values()) > found.examples:
             log.warning("rejected %s", found.explained())
@@ -201,7 +201,9 @@ class Job:
         """Put all examples into the rejected table, by their digests; return the broken checks."""
         rows = decision.quarantined(stages.final(staged))
         with translated("count the examples of a broken contract"):
-            counted = survey(rows, stages.rounds(staged))
+            counted = survey(
+                map(decision.quarantined, stages.finals(staged)), stages.rounds(staged)
+            )
         content = plan.rejected_content(counted, self.arguments, version, found.run.name)
         at = self._committed(rows, rejected, content)
         return found.error(plan.where_rejected(counted, self.arguments, at))

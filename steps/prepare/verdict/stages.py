@@ -144,6 +144,11 @@ def final(staged: Staged, shard: Shard = WHOLE) -> "DataFrame":
     return staged.read(FINAL, _FINAL.names, shard)
 
 
+def finals(staged: Staged) -> "Iterator[DataFrame]":
+    """Yield the final rows, shard by shard."""
+    return (final(staged, shard) for shard in rounds(staged).shards)
+
+
 def examples(staged: Staged, arguments: Arguments, *, rows: int) -> "DataFrame":
     """Return the kept examples with their texts, split and family; `rows` is their number."""
     kept = final(staged)
@@ -196,10 +201,10 @@ def overlap_of(staged: Staged) -> float:
     """Return the share of eval's n-grams that train has too."""
     turns = rounds(staged)
     rows = (
-        decision.kept(final(staged, shard))
+        decision.kept(kept)
         .select("row", "split")
         .join(staged.read(EXAMPLE, ["grams"], shard), "row")
-        for shard in turns.shards
+        for kept, shard in zip(finals(staged), turns.shards, strict=True)
     )
     with translated("compare eval with train"):
         return overlap.share(rows, turns)

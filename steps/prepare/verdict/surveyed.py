@@ -1,6 +1,6 @@
 """Count and hash all rows before anything is committed, on Spark.
 
-    found = survey(rows, rounds)      # steps.prepare.filings.survey.Survey
+    found = survey(frames, rounds)      # steps.prepare.filings.survey.Survey
 
 The digest is of rows, not of files: the sha256 over the sorted sha256 of rows, per filing, then per
 company. So it is the same on every engine, and two runs of one execution can be compared although
@@ -8,6 +8,7 @@ their files may differ. No task gathers the rows of a company: only those of a f
 a company's rejected rows.
 """
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -38,13 +39,13 @@ _FILINGS = pa.schema(
 )
 
 
-def survey(rows: "DataFrame", rounds: Rounds = AT_ONCE) -> Survey:
-    """Count and fingerprint the final rows, by their keys.
+def survey(frames: "Iterable[DataFrame]", rounds: Rounds = AT_ONCE) -> Survey:
+    """Count and fingerprint the final rows, by their keys; each frame has a part of them.
 
     The rows are grouped by filing first, then by company, on the executors. Only identities,
     digests and counts come to the driver.
     """
-    of_rows = rounds.by("key", [_of_rows(rows)], _ROWS, kind="survey")
+    of_rows = rounds.by("key", map(_of_rows, frames), _ROWS, kind="survey")
     filings = rounds.by("key", map(_by_filing, of_rows), _FILINGS, kind="survey_filings")
     found = [
         Group(**row.asDict() | {"filings": tuple(sorted(row["filings"]))})

@@ -45,12 +45,12 @@ def test_the_text_of_an_example_is_not_read_to_decide_about_it() -> None:
 
 def test_the_digests_do_not_depend_on_the_order_of_the_rows(spark: "SparkSession") -> None:
     rows = fakes.corpus()
-    first, second = (survey(decided(frame(spark, order))) for order in (rows, rows[::-1]))
+    first, second = (survey([decided(frame(spark, order))]) for order in (rows, rows[::-1]))
     assert first == second
-    changed = survey(decided(frame(spark, [*rows[:-1], fakes.filing(1008, 2022)])))
+    changed = survey([decided(frame(spark, [*rows[:-1], fakes.filing(1008, 2022)]))])
     assert changed.examples_sha256 != first.examples_sha256
-    other = survey(decided(frame(spark, rows), Split(SplitRule(), "8" * 64, 1)))
+    other = survey([decided(frame(spark, rows), Split(SplitRule(), "8" * 64, 1))])
     assert other.examples_sha256 != first.examples_sha256
     assert first.rejected_sha256() == second.rejected_sha256() == changed.rejected_sha256()
-    fewer = survey(decided(frame(spark, rows[:-2])))
+    fewer = survey([decided(frame(spark, rows[:-2]))])
     assert fewer.rejected_sha256() != first.rejected_sha256()
