@@ -14,14 +14,14 @@ import os
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from steps.governance.delta_storage import one_line
-from steps.governance.storage.leases import Lending
+from steps.governance.storage.leases import Lending, is_due
 from steps.prepare.arrow_tasks import map_in_arrow
 from steps.prepare.delta import data_files
 from steps.prepare.delta.raw_rows import grouped
@@ -152,7 +152,7 @@ def files(
         }
         yield StagedFiles(spark, kernel, target, prefix, keys, by_kind)
     finally:
-        _delete(target, prefix)
+        _delete(target, prefix, keys)
 
 
 def _stacks(found: Iterable[Any], parts: Sequence[tuple[str, ...]]) -> list[Stack]:
@@ -172,16 +172,24 @@ def _stacks(found: Iterable[Any], parts: Sequence[tuple[str, ...]]) -> list[Stac
     return list(zip(*by_part, strict=True))
 
 
-def _delete(target: Place, prefix: str) -> None:
+def _delete(target: Place, prefix: str, keys: Lending) -> None:
     """Delete what one attempt staged; what cannot be deleted is named, and VACUUM's to delete."""
     from pyarrow.fs import FileSelector
 
-    try:
-        store = data_files.file_system(target.location, target.access.storage_options())
-        there = store.get_file_info(FileSelector("", allow_not_found=True))
-        paths = [info.path for info in there if info.base_name.startswith(prefix)]
+    def run(left: Left) -> Left:
+        store = data_files.file_system(target.location, keys)
         with ThreadPoolExecutor(_DELETIONS_AT_ONCE) as pool:
-            list(pool.map(store.delete_file, paths))
+            deleted = pool.map(lambda number: _deleted(store, paths[number], keys), left)
+        return {number: 0 for number, done in zip(left, deleted, strict=True) if not done}
+
+    try:
+        keys.renew()
+        there = data_files.file_system(target.location, keys).get_file_info(
+            FileSelector("", allow_not_found=True)
+        )
+        paths = [info.path for info in there if info.base_name.startswith(prefix)]
+        numbers = dict.fromkeys(range(len(paths)), 0)
+        leased.until_done(numbers, run, (keys,), doing="delete the staged files")
     except Exception as error:  # noqa: BLE001 - the job's own result or error matters more
         log.warning(
             "staged files %s* of table %s are left for VACUUM: %s",
@@ -189,3 +197,14 @@ def _delete(target: Place, prefix: str) -> None:
             target.name,
             one_line(error),
         )
+
+
+def _deleted(store: "pa.fs.FileSystem", path: str, keys: Lending) -> bool:
+    """Delete a file, unless the keys are due or end meanwhile; return whether it was."""
+    if is_due(keys):
+        return False
+    with leased.left_when_over(keys):
+        with suppress(FileNotFoundError):  # the keys ended before an earlier attempt had its answer
+            store.delete_file(path)
+        return True
+    return False

@@ -4,6 +4,7 @@ import copy
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
@@ -15,7 +16,7 @@ from steps.governance.storage import leases
 from steps.governance.storage.leases import Lending, Lent, is_due, is_over
 from steps.governance.unity_catalog.credentials import Access, Credential, utc_now
 from steps.prepare.delta import data_files, raw_files
-from steps.prepare.delta.staging import first_pass, leased, tasks
+from steps.prepare.delta.staging import first_pass, kept, leased, tasks
 from steps.prepare.delta.staging.first_pass import Source, staging
 from steps.prepare.delta.staging.interface import Kernel
 from steps.prepare.delta.staging.tasks import Where
@@ -270,3 +271,34 @@ def test_a_file_whose_reading_outlives_the_keys_is_left_for_new_ones(
             list(task(numbers))
         return
     assert sum(batch.num_rows for batch in task(numbers)) == 1, "the other file is left"
+
+
+def test_staged_files_are_deleted_with_new_keys_when_theirs_end(
+    clock: Clock,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    for number in range(40):
+        (tmp_path / f"staged-a-{number}.parquet").touch()
+    (tmp_path / "staged-b-0.parquet").touch()
+    real, keys = data_files.file_system(str(tmp_path), {}), Lending(clock.access())
+
+    class Store:
+        """Deletes a file in a tenth of the keys' life, and refuses keys that have ended."""
+
+        def __init__(self, lent: Lent) -> None:
+            self.lent, self.get_file_info = lent, real.get_file_info
+
+        def delete_file(self, path: str) -> None:
+            clock.passed += LIFE / 10
+            if is_over(self.lent):
+                raise PermissionError("ExpiredToken")
+            real.delete_file(path)
+
+    monkeypatch.setattr(data_files, "file_system", lambda _, lent: Store(copy.copy(lent)))
+    target = SimpleNamespace(location=str(tmp_path), name="a.b.c")
+    kept._delete(target, "staged-a-", keys)  # type: ignore[arg-type]
+    assert [path.name for path in tmp_path.iterdir()] == ["staged-b-0.parquet"]
+    assert "left for VACUUM" not in caplog.text
+    assert keys["AWS_ACCESS_KEY_ID"] > "k3"
