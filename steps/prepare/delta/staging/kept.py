@@ -201,10 +201,10 @@ def _delete(target: Place, prefix: str, keys: Lending) -> None:
 
 def _deleted(store: "pa.fs.FileSystem", path: str, keys: Lending) -> bool:
     """Delete a file, unless the keys are due or end meanwhile; return whether it was."""
-    if is_due(keys):
-        return False
-    with leased.left_when_over(keys):
-        with suppress(FileNotFoundError):  # the keys ended before an earlier attempt had its answer
-            store.delete_file(path)
-        return True
-    return False
+    done = False
+    if not is_due(keys):
+        with leased.left_when_over(keys):
+            with suppress(FileNotFoundError):  # an earlier attempt's keys ended before its answer
+                store.delete_file(path)
+            done = True
+    return done
