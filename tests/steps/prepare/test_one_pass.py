@@ -18,7 +18,6 @@ from steps.governance.errors import GovernanceError
 from steps.prepare import job
 from steps.prepare.delta import commits, data_files
 from steps.prepare.delta.staging import kept, tasks
-from steps.prepare.delta.store import Place
 from steps.prepare.filings import decision, examination, examples
 from tests.steps.prepare.support import fakes
 from tests.steps.prepare.support.world import World, another
@@ -162,10 +161,10 @@ def test_staged_files_that_cannot_be_deleted_are_named_and_the_job_is_done(
 
     real = kept._delete
 
-    def delete(target: Place, prefix: str) -> None:
+    def delete(*given: Any) -> None:
         with monkeypatch.context() as patch:
             patch.setattr(data_files, "file_system", refused)
-            real(target, prefix)
+            real(*given)
 
     monkeypatch.setattr(kept, "_delete", delete)
     with caplog.at_level(logging.WARNING):
