@@ -10,21 +10,20 @@ from steps.audit.checks.whole import Whole
 from steps.audit.findings import Comparison
 from steps.audit.services.packages import Package, Packages
 from steps.governance.documents import model_package
-from steps.governance.documents.model_package import APPROVED, REJECTED, Decided
+from steps.governance.documents.model_package import APPROVED, REJECTED, Decided, Version
 from steps.governance.documents.record import Record
 from steps.governance.errors import NotFound
 
 _Pair = tuple[str, object, object]
-_Version = tuple[str, int]
 
 
 def packages_decided(whole: Whole) -> Comparison:
     """Each package is of a version that was decided about, by its record, and its only one."""
     service = _service(whole)
-    decided, seen = _decided(whole), set[_Version]()
+    decided, seen = _decided(whole), set[Version]()
     foreign, repeated, closed = [], [], 0
     for package in service.all():
-        version = _of(package, decided)
+        version = model_package.decided_version(package.subject, decided)
         if package.status == REJECTED and (version is None or version in seen):
             closed += 1
         elif version is None:
@@ -46,9 +45,9 @@ def packages_decided(whole: Whole) -> Comparison:
 def packages_status(whole: Whole) -> Comparison:
     """The package of each version has the status, reason, archive and digests of the evidence."""
     service = _service(whole)
-    decided, found = _decided(whole), dict[_Version, Package]()
+    decided, found = _decided(whole), dict[Version, Package]()
     for package in service.all():
-        version = _of(package, decided)
+        version = model_package.decided_version(package.subject, decided)
         if version is not None:
             found.setdefault(version, package)
     pairs: list[_Pair] = []
@@ -58,7 +57,7 @@ def packages_status(whole: Whole) -> Comparison:
 
 
 def _pairs(
-    whole: Whole, version: _Version, given: list[Decided], package: Package | None
+    whole: Whole, version: Version, given: list[Decided], package: Package | None
 ) -> Iterator[_Pair]:
     status, deciding = model_package.standing(given)
     shown = f"{version[0]}@{version[1]}"
@@ -91,9 +90,9 @@ def _service(whole: Whole) -> Packages:
     return service
 
 
-def _decided(whole: Whole) -> dict[_Version, list[Decided]]:
+def _decided(whole: Whole) -> dict[Version, list[Decided]]:
     """The decisions about each version, in the ledger's order."""
-    found: dict[_Version, list[Decided]] = {}
+    found: dict[Version, list[Decided]] = {}
     approvals = whole.context.ledger.approvals
     for stored in whole.context.ledger.entries:
         approval = stored.entry and approvals.get(stored.entry.document)
@@ -103,17 +102,7 @@ def _decided(whole: Whole) -> dict[_Version, list[Decided]]:
     return found
 
 
-def _of(package: Package, decided: dict[_Version, list[Decided]]) -> _Version | None:
-    """The version that a package describes; None if nobody decided about it, by this record."""
-    described = model_package.parsed(package.subject)
-    if described is None:
-        return None
-    version = described[:2]
-    records = {approval.record_sha256 for _, approval in decided.get(version, ())}
-    return version if described[2] in records else None
-
-
-def _record(whole: Whole, version: _Version) -> Record | None:
+def _record(whole: Whole, version: Version) -> Record | None:
     """The record of a version; one that cannot be read is reported by its own check."""
     of_version = (
         each for each in whole.records.values() if (each.model.name, each.model.version) == version

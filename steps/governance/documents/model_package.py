@@ -10,7 +10,7 @@ these texts (docs/decisions/080-packages.md).
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from steps.governance.documents.approval import Approval
 from steps.governance.documents.record import Record
@@ -22,6 +22,7 @@ _SUBJECT = re.compile(
     r"(?P<name>[a-z0-9_]+(?:\.[a-z0-9_]+){2})@(?P<version>[1-9][0-9]{0,17})"
     r", record (?P<record>[0-9a-f]{64}), image (?P<image>\S+)"
 )
+Version = tuple[str, int]  # a model's name and the number
 Decided = tuple[str, Approval]  # the key of a decision's document, and its content
 
 
@@ -41,6 +42,19 @@ def parsed(description: str) -> tuple[str, int, str, str] | None:
     if found is None:
         return None
     return found["name"], int(found["version"]), found["record"], found["image"]
+
+
+def decided_version(
+    description: str, decided: Mapping[Version, Sequence[Decided]]
+) -> Version | None:
+    """Return the version that a description names; None if no decision was about its record."""
+    found = parsed(description)
+    if found is None:
+        return None
+    name, version, record_sha256, _ = found
+    given = decided.get((name, version), ())
+    known = any(approval.record_sha256 == record_sha256 for _, approval in given)
+    return (name, version) if known else None
 
 
 def metadata(record: Record, sha256: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from steps.governance.documents import model_package
-from steps.governance.documents.model_package import APPROVED, REJECTED, Decided
+from steps.governance.documents.model_package import APPROVED, REJECTED, Decided, Version
 from steps.governance.errors import IntegrityError
 from steps.governance.model_packages.group import Package
 from steps.reconcile.differences import Difference, Rejection, Remedy
@@ -17,7 +17,6 @@ from steps.reconcile.inventory import Inventory
 _PAIR = "ledger.packages"
 _AGAIN = "the same pipeline.approve again completes it, or revoke and approve"
 _UNDECIDED = "rejected by a reconciliation: the ledger has no decision that this package repeats"
-_Version = tuple[str, int]
 
 
 def ledger_packages(inventory: Inventory) -> Iterator[Difference]:
@@ -25,9 +24,9 @@ def ledger_packages(inventory: Inventory) -> Iterator[Difference]:
     if inventory.services.packages is None:
         return
     _require_whole(inventory)
-    decided, first = _decided(inventory), dict[_Version, Package]()
+    decided, first = _decided(inventory), dict[Version, Package]()
     for package in inventory.packages:
-        version = _version(package, decided)
+        version = model_package.decided_version(package.subject, decided)
         if version is not None and version not in first:
             first[version] = package
         elif package.status != REJECTED and _is_old_enough(inventory, package):
@@ -38,7 +37,7 @@ def ledger_packages(inventory: Inventory) -> Iterator[Difference]:
 
 
 def _differences(
-    version: _Version, given: list[Decided], package: Package | None
+    version: Version, given: list[Decided], package: Package | None
 ) -> Iterator[Difference]:
     status, deciding = model_package.standing(given)
     reason = model_package.reason(*deciding)
@@ -61,9 +60,9 @@ def _closed(package: Package, by_ledger: str, reason: str) -> Difference:
     return Difference(_PAIR, _name(package), what, Remedy.REJECT, rejection=rejection)
 
 
-def _decided(inventory: Inventory) -> dict[_Version, list[Decided]]:
+def _decided(inventory: Inventory) -> dict[Version, list[Decided]]:
     """The decisions about each version that `--execution` and `--model` leave in."""
-    found: dict[_Version, list[Decided]] = {}
+    found: dict[Version, list[Decided]] = {}
     for entered in inventory.evidence.ledger:
         if (approval := entered.approval) is not None:
             version = (approval.model, approval.version)
@@ -99,16 +98,6 @@ def _is_old_enough(inventory: Inventory, package: Package) -> bool:
     return (
         given.execution is None and given.model is None and inventory.is_older(package.changed_at)
     )
-
-
-def _version(package: Package, decided: dict[_Version, list[Decided]]) -> _Version | None:
-    """The version that a package describes, if its record is the one that was decided about."""
-    described = model_package.parsed(package.subject)
-    if described is None:
-        return None
-    version = described[:2]
-    records = {approval.record_sha256 for _, approval in decided.get(version, ())}
-    return version if described[2] in records else None
 
 
 def _is_settled(inventory: Inventory, given: list[Decided]) -> bool:
