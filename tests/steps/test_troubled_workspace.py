@@ -213,7 +213,7 @@ PREPARE_GRANTS = (
 def without_spark(monkeypatch: pytest.MonkeyPatch) -> None:
     """Replace the work of Spark, which calls no workspace, by its result `_FOUND`."""
     monkeypatch.setattr(prepare_job.decision, "rejected", lambda *_, **__: None)
-    for name in ("run", "final", "rounds", "families_by_size"):
+    for name in ("run", "final", "finals", "rounds", "families_by_size"):
         monkeypatch.setattr(prepare_job.stages, name, lambda *_: None)
     monkeypatch.setattr(prepare_job.Job, "_examples", lambda *_: None)
     monkeypatch.setattr(prepare_job, "survey", lambda *_: _FOUND)
