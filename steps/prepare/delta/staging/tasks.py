@@ -1,12 +1,12 @@
 """Rows of a kernel in files that no commit names, so that nothing is computed twice.
 
     keeping(location, options, prefix, kept)                    # rows in, files out
-    reading(location, options, files, columns)                  # their columns, and `row`
+    reading(location, options, groups, columns)                 # their columns, and `row`
     taking(location, options, files, columns)                   # the wanted rows of them
 
 Each function makes a task for `mapInArrow`; the vended keys travel inside it
-(`steps.prepare.delta.data_files`). A file is fetched by one request and compared with its sha256,
-which is part of its name. The kernel's rows are written by `first_pass`.
+(`steps.prepare.delta.data_files`), and so do the names of the files that it reads, no others. How
+rows lie in files is in `segments`. The kernel's rows are written by `first_pass`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -64,6 +64,22 @@ def files(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     return found
 
 
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> list[set[int]]:
+    """The shards of the kept rows that each plan of one step names."""
+    found = list[set[int]]()
+    real = tasks.reading
+
+    def seen(location: str, options: Any, groups: Any, columns: Any) -> Any:
+        told = [segment for group in groups for _, stack in group for segment in stack]
+        if told and "-keyed-" in told[0].path:
+            found.append({segment.shard for segment in told})
+        return real(location, options, groups, columns)
+
+    monkeypatch.setattr(tasks, "reading", seen)
+    return found
+
+
 @pytest.mark.parametrize(
     "split", [SplitRule(), SplitRule("family"), SplitRule("year", 2_019)], ids=lambda rule: rule.by
 )
@@ -72,6 +88,7 @@ def test_several_rounds_give_the_rows_and_digests_of_one(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     files: list[tuple[str, int]],
+    read: list[set[int]],
     split: SplitRule,
 ) -> None:
     changes = {"contract": ANY, "split": split, "eval_fraction": 0.3}
@@ -86,6 +103,8 @@ def test_several_rounds_give_the_rows_and_digests_of_one(
     assert several == one  # the links of `one` are made in one task, those of `several` by joins
     for kind in ("keyed", "once", "buckets", "pairs", "begun", "edges", "asked", "survey", "grams"):
         assert len({shard for name, shard in files if name == kind}) > 1, kind
+    assert len(read) > 1
+    assert {len(shards) for shards in read} == {1}  # no plan names the files of all shards
     reasons = one["counts"].rejected_by_reason
     assert {"duplicate_filing", "duplicate_example", decision.NEAR_DUPLICATE} <= set(reasons)
     assert (decision.FAMILY_IN_TRAIN in reasons) == (split.by == "year")
