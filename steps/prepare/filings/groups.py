@@ -6,7 +6,7 @@ from dataclasses import dataclass
 SEPARATOR = "\x1f"  # in no identity: it holds a number, a slash, and an accession number or digest
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Group:
     """The rows of one company with one kind, one reason and one split; `reason` None means kept.
 

@@ -9,6 +9,7 @@ a company's rejected rows.
 """
 
 from collections.abc import Iterable
+from sys import intern
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -22,7 +23,7 @@ from steps.prepare.rounds.rounds import AT_ONCE, Rounds
 from steps.prepare.schemas import REJECTED
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame
+    from pyspark.sql import Column, DataFrame, Row
 
 # The details of these reasons are the same for many filings and quote no filing.
 _DETAILED = (INVALID, NOT_UTF8)
@@ -47,12 +48,14 @@ def survey(frames: "Iterable[DataFrame]", rounds: Rounds = AT_ONCE) -> Survey:
     """
     of_rows = rounds.by("key", map(_of_rows, frames), _ROWS, kind="survey")
     filings = rounds.by("key", map(_by_filing, of_rows), _FILINGS, kind="survey_filings")
-    found = [
-        Group(**row.asDict() | {"filings": tuple(sorted(row["filings"]))})
-        for frame in filings
-        for row in _by_company(frame).collect()
-    ]
+    found = [_group(row) for frame in filings for row in _by_company(frame).collect()]
     return Survey(tuple(sorted(found, key=_order)))
+
+
+def _group(row: "Row") -> Group:
+    """Return a row of `_by_company`; there are as many as companies, so names are held once."""
+    named = {name: intern(row[name]) for name in _GROUP if row[name] is not None}
+    return Group(**row.asDict() | named | {"filings": tuple(sorted(row["filings"]))})
 
 
 def _of_rows(rows: "DataFrame") -> "DataFrame":

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from sys import intern
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -45,7 +46,7 @@ _FEWEST_TASKS = os.cpu_count() or 1
 _DELETIONS_AT_ONCE = 16
 # Decided about at once, on an engine that keeps in memory what it groups and joins: about 100 MiB.
 ROWS_OF_A_SHARD = 50_000
-_OF_SEGMENT = ("path", "offset", "size", "sha256", "rows", "shard")
+_OF_SEGMENT = ("offset", "size", "sha256", "rows", "shard")
 
 
 @dataclass(frozen=True)
@@ -168,7 +169,7 @@ def _stacks(found: Iterable[Any], parts: Sequence[tuple[str, ...]]) -> list[Stac
     ordered = sorted(found, key=lambda row: (row["first"], row["path"], row["offset"]))
     by_part = (
         [
-            Segment(columns=columns, **{name: row[name] for name in _OF_SEGMENT})
+            Segment(intern(row["path"]), *(row[name] for name in _OF_SEGMENT), columns)
             for row in ordered
             if row["part"] == part
         ]

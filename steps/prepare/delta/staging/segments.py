@@ -28,7 +28,7 @@ _PARQUET, _ARROW = "parquet", "arrow"
 Report = dict[str, str | int]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Segment:
     """Rows in a file below the table: where it begins and ends in bytes, its columns and shard."""
 
@@ -36,9 +36,9 @@ class Segment:
     offset: int
     size: int
     sha256: str
-    columns: tuple[str, ...]
     rows: int
     shard: int
+    columns: tuple[str, ...]
 
 
 Stack = tuple[Segment, ...]  # the parts of the same rows, in the same order
