@@ -169,7 +169,7 @@ def _stacks(found: Iterable[Any], parts: Sequence[tuple[str, ...]]) -> list[Stac
     ordered = sorted(found, key=lambda row: (row["first"], row["path"], row["offset"]))
     by_part = (
         [
-            Segment(intern(row["path"]), *(row[name] for name in _OF_SEGMENT), columns)
+            Segment(intern(row["path"]), columns, *(row[name] for name in _OF_SEGMENT))
             for row in ordered
             if row["part"] == part
         ]

@@ -33,12 +33,12 @@ class Segment:
     """Rows in a file below the table: where it begins and ends in bytes, its columns and shard."""
 
     path: str
+    columns: tuple[str, ...]
     offset: int
     size: int
     sha256: str
     rows: int
     shard: int
-    columns: tuple[str, ...]
 
 
 Stack = tuple[Segment, ...]  # the parts of the same rows, in the same order

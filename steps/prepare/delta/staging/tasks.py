@@ -5,8 +5,8 @@
     taking(location, options, files, columns)                   # the wanted rows of them
 
 Each function makes a task for `mapInArrow`; the vended keys travel inside it
-(`steps.prepare.delta.data_files`), and so do the names of the files that it reads, no others. How
-rows lie in files is in `segments`. The kernel's rows are written by `first_pass`.
+(`steps.prepare.delta.data_files`), and so do the names of the files that it reads, no others. The
+files have the form of `segments`. The kernel's rows are written by `first_pass`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -71,9 +71,9 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[set[int]]:
     real = tasks.reading
 
     def seen(location: str, options: Any, groups: Any, columns: Any) -> Any:
-        told = [segment for group in groups for _, stack in group for segment in stack]
-        if told and "-keyed-" in told[0].path:
-            found.append({segment.shard for segment in told})
+        named = [segment for group in groups for _, stack in group for segment in stack]
+        if named and "-keyed-" in named[0].path:
+            found.append({segment.shard for segment in named})
         return real(location, options, groups, columns)
 
     monkeypatch.setattr(tasks, "reading", seen)
