@@ -174,9 +174,8 @@ def _env(arguments: argparse.Namespace) -> int:
     from pipeline.local.host.state import VARIABLE
 
     started = _running(arguments)
-    variables = (
-        started.as_role("ci") if arguments.role == "ci" else started.as_principal(arguments.role)
-    )
+    lend = started.as_role if arguments.role == "ci" else started.as_principal
+    variables = lend(arguments.role, arguments.name)
     # So that the commands of this shell mean this environment, and know whose keys it has
     variables |= {VARIABLE: started.state.text, command.ROLE: arguments.role}
     output(
