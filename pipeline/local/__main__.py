@@ -40,11 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = command_line.parser(__doc__ or "", verbs).parse_args(argv)
     signals.end_as_interrupt()
     _remove_cloud_variables()
-    try:
-        exit_code: int = arguments.run_verb(arguments)
-    finally:
-        disk.note_if_full(_state(arguments))
-    return exit_code
+    with disk.noted_if_full(_state(arguments)):
+        return int(arguments.run_verb(arguments))
 
 
 def _run(arguments: argparse.Namespace) -> int:
