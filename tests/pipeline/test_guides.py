@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.configuration.sections.waits import Waits
 from tests.pipeline.report import example
 from tests.pipeline.test_user_pages import NAMES, commands, helped
 
@@ -14,6 +15,7 @@ PAGES = [ROOT / "docs" / f"{name}.md" for name in ("how-to", "troubleshooting", 
 ROOTS = {"PipelineError", "GovernanceError"}
 INNER = {"NotAnswered"}  # Prepare makes a warning of it
 # What the stand-ins answer, and the register worker's own: waits, or in the runbook
+HOURS = {21_600: "six"}
 OTHERS = ("pipeline/local/aws", "pipeline/local/workspace", "steps/register")
 TASKS = (
     "corpus heading Studio CI spot GPUs roll secret disaster Forget".split()  # noqa: SIM905
@@ -73,3 +75,8 @@ def test_the_form_of_a_run_is_that_of_the_json() -> None:
     cells = [row.split("|")[1] for row in table.splitlines()[2:]]
     named = {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
     assert named == example.succeeded().run.document().keys()
+
+
+def test_the_help_of_run_has_the_time_that_register_tries() -> None:
+    default = Waits().register_seconds
+    assert f"After {HOURS[default]} hours (`waits.register_seconds`" in helped("pipeline.run")
