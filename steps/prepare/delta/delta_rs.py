@@ -7,6 +7,7 @@ so tasks stop before that and the driver continues with new ones (`staging.lease
 
 import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -58,7 +59,8 @@ _SPARK_TYPES = {"long": "bigint", "integer": "int", "short": "smallint", "byte":
 class DeltaRsStore:
     """Delta tables through delta-rs, text work through any Spark session."""
 
-    def __init__(self, spark: "SparkSession") -> None:
+    def __init__(self, spark: "SparkSession | Future[SparkSession]") -> None:
+        """`spark` may be starting: what the driver does alone need not wait for it."""
         self._spark = spark
         self._lent: dict[Access, Lending] = {}
         self._opened: dict[tuple[str, int], DeltaTable] = {}
@@ -66,12 +68,12 @@ class DeltaRsStore:
     @property
     def spark(self) -> "SparkSession":
         """See `DeltaStore`."""
-        return self._spark
+        return self._spark.result() if isinstance(self._spark, Future) else self._spark
 
     def check_target(self, place: Place, schema: TableSchema) -> None:
         """See `DeltaStore`."""
         if rules := declarations.declared(place, schema, existing(place)):
-            empty = self._spark.createDataFrame([], schema.ddl)
+            empty = self.spark.createDataFrame([], schema.ddl)
             row_rules.require_evaluable(empty, place, rules)
 
     def check_rows(self, frame: "DataFrame", place: Place, schema: TableSchema) -> tuple[Rule, ...]:
@@ -123,7 +125,7 @@ class DeltaRsStore:
         doing = f"read and judge the filings of {rows.place.name}"
         count, task, again = self._reading(rows)
         source = Source(count, task, doing, self._keys(rows.place) if again else None)
-        return kept.files(self._spark, source, kernel, target, self._keys(target))
+        return kept.files(self.spark, source, kernel, target, self._keys(target))
 
     def _at(self, place: Place, version: int) -> DeltaTable:
         """Return the table at a version, which never changes, so it is opened once."""
@@ -190,7 +192,7 @@ class DeltaRsStore:
 
     def _map(self, count: int, task: data_files.Task, schema: pa.Schema) -> "DataFrame":
         """Return the rows that `task` makes of the numbers 0 to count-1."""
-        numbers = self._spark.range(0, count, 1, at_most(max(count, 1)))
+        numbers = self.spark.range(0, count, 1, at_most(max(count, 1)))
         return map_in_arrow(numbers, task, schema)
 
     def _stage(self, frame: "DataFrame", place: Place, content: Content) -> tuple[FileEntry, ...]:
@@ -223,7 +225,7 @@ class DeltaRsStore:
         paths = [file.path for file in files]
         doing = f"read back the data files of table {place.name}"
         keys = self._keys(place)
-        found = data_files.read_back(self._spark, place.location, keys, paths, doing=doing)
+        found = data_files.read_back(self.spark, place.location, keys, paths, doing=doing)
         for file in files:
             if (got := found[file.path]) != file:
                 raise IntegrityError(
