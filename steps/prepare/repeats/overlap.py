@@ -31,8 +31,8 @@ def share(frames: "Iterable[DataFrame]", rounds: Rounds) -> float:
 
 def of_texts(asked: Iterable[bytes], taught: Iterable[bytes]) -> float:
     """Return the share for the n-grams of texts of eval and of train, held in memory."""
-    both = [np.unique(np.frombuffer(b"".join(grams), np.int64)) for grams in (asked, taught)]
-    return _share(len(both[0]), len(np.intersect1d(*both, assume_unique=True)))
+    one, other = (np.unique(np.frombuffer(b"".join(grams), np.int64)) for grams in (asked, taught))
+    return _share(len(one), len(np.intersect1d(one, other, assume_unique=True)))
 
 
 def _share(of_eval: int, shared: int) -> float:

@@ -54,7 +54,8 @@ def _code_of(entry_point: str) -> int:
 
 def _leave(code: int) -> NoReturn:
     """End as Python does (`Py_FinalizeEx`), but free no object: a tenth of a small job's time."""
-    threading._shutdown()  # executors end, then other threads are waited for
+    # Executors end, then other threads are waited for
+    threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()  # logs are written, and the server stops
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
