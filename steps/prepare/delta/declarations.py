@@ -105,7 +105,7 @@ def checked(place: Place, schema: TableSchema, declared: Declared) -> tuple[Rule
 
 
 def declared(place: Place, schema: TableSchema, table: DeltaTable | None) -> tuple[Rule, ...]:
-    """Return the same of a table that may not exist yet: then there are none."""
+    """Return the same of a table that may not exist yet, and then has no rules."""
     return () if table is None else checked(place, schema, of(table))
 
 

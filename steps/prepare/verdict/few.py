@@ -5,7 +5,7 @@
 Of few rows most of the cost is that of the plans: four actions with windows and joins, and files
 between them. Repeats are found by the functions that Spark's tasks use (`steps.prepare.repeats`).
 Windows and joins are those of `steps.prepare.filings.decision` and `steps.prepare.verdict.linked`
-once more, and `tests/steps/prepare/verdict` holds both equal, on random filings.
+again, and `tests/steps/prepare/verdict` holds both equal, on random filings.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator

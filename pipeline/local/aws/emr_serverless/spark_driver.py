@@ -42,7 +42,7 @@ def main() -> None:
 
 
 def _code_of(entry_point: str) -> int:
-    """Run the entry point and return its exit code; an exception that it raises goes on."""
+    """Run the entry point and return its exit code; an exception that it raises is not caught."""
     try:
         runpy.run_path(entry_point, run_name="__main__")
     except SystemExit as end:
