@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+KEY = ("kind", "cik", "reason", "split", "remark")  # equal for the rows of a group
 SEPARATOR = "\x1f"  # in no identity: it holds a number, a slash, and an accession number or digest
 
 
@@ -24,6 +25,10 @@ class Group:
     filings: tuple[str, ...] = ()
     split: str | None = None  # of kept examples
     styles: str = ""  # how many headings of each style, with commas between
+
+    def order(self) -> tuple[str, ...]:
+        """Return the key, by which the groups of a survey are sorted."""
+        return tuple(getattr(self, name) or "" for name in KEY)
 
     def members(self) -> Iterator[tuple[str, str, int]]:
         """Yield of each filing with examples: its identity, the sha256 of its text, its examples.

@@ -65,8 +65,11 @@ class StagedFiles:
         """See `Staged`: only an engine behind Spark Connect is taken for one that does not."""
         from pyspark.sql.utils import is_remote
 
-        rows = sum(stack[0].rows for stack in self.by_kind[kind])
-        return max(1, -(-rows // ROWS_OF_A_SHARD)) if is_remote() else 1
+        return max(1, -(-self.count(kind) // ROWS_OF_A_SHARD)) if is_remote() else 1
+
+    def count(self, kind: str) -> int:
+        """See `Staged`."""
+        return sum(stack[0].rows for stack in self.by_kind[kind])
 
     def read(self, kind: str, columns: Sequence[str], shard: Shard = WHOLE) -> "DataFrame":
         """See `Staged`."""
