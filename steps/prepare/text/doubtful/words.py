@@ -28,8 +28,10 @@ def stemmed(lines: pl.DataFrame, names: Sequence[str]) -> list[pl.Series]:
     """
     texts = pl.concat([lines[name] for name in names]).alias("text").to_frame()
     distinct = texts.unique(maintain_order=True).with_row_index("place")
-    opening = distinct["text"].str.slice(0, _SEARCHED).str.to_lowercase()
-    stems = opening.str.extract_all(_STEM).list.unique()
+    opening = pl.col("text").str.slice(0, _SEARCHED).str.to_lowercase()
+    # Two columns are made in polars' pool, one in this thread, whose cache of patterns is full.
+    found = distinct.select("place", stems=opening.str.extract_all(_STEM).list.unique())
+    stems = found["stems"]
     places = texts.join(distinct, on="text", how="left", maintain_order="left")["place"]
     return [
         stems.gather(places.slice(number * len(lines), len(lines))).alias(f"stems_{name}")
