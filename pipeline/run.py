@@ -10,9 +10,9 @@
 Each start has a token. The same parameters under the same token are one execution.
 
 --follow shows in Register's row what Register waits for and when it tries again (a schema that does
-not exist, a workspace that does not answer). After ten attempts, 17 minutes, the step fails with
-that reason. `python -m pipeline.stop EXECUTION` ends one meanwhile, within a minute if a register
-worker runs.
+not exist, a workspace that does not answer). After six hours (`waits.register_seconds` of conf) the
+step fails with that reason. `python -m pipeline.stop EXECUTION` ends one meanwhile, within a minute
+if a register worker runs.
 """
 
 import argparse

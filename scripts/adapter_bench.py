@@ -17,12 +17,8 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from steps.governance.documents.document import FileEntry
 from steps.governance.files import sha256_of
-from steps.register.package.adapter_files import check_adapter
-from steps.register.package.base_model import BaseModel, linears
 
 _ROUNDS = 3  # the best of them counts
 # Ministral-3-3B: width, width of its feed-forward layers, layers, heads, heads of keys, head width
@@ -60,6 +56,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def measure(folder: Path) -> dict[str, float]:
     """Check the adapter in `folder`; return the best seconds and the peak of memory in MiB."""
+    from steps.register.package.adapter_files import check_adapter
+    from steps.register.package.base_model import BaseModel, linears
+
     files = [_entry(path) for path in sorted(folder.iterdir())]
     base = BaseModel({}, {entry.path: entry for entry in files}, linears(**_SIZES), _VOCABULARY)
     seconds = []
@@ -79,6 +78,8 @@ def _peak_kib() -> int:
 
 def write(folder: Path, rank: int) -> None:
     """Write an adapter of the 3B base: random float32 weights and a tokenizer of its size."""
+    from steps.register.package.base_model import linears
+
     shapes: dict[str, tuple[int, int]] = {}
     for name, (outputs, inputs) in linears(**_SIZES).items():
         shapes[f"base_model.model.{name}.lora_A.weight"] = (rank, inputs)
@@ -111,6 +112,8 @@ def _header(shapes: dict[str, tuple[int, int]]) -> bytes:
 
 
 def _noise(shapes: dict[str, tuple[int, int]]) -> Iterator[bytes]:
+    import numpy as np
+
     random = np.random.default_rng(0)
     for rows, columns in shapes.values():
         yield random.standard_normal((rows, columns), dtype=np.float32).tobytes()

@@ -21,10 +21,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow as pa
-
-from steps.prepare.filings.examination import examine
-
 GOLD = Path("tests/steps/prepare/text/gold/headings.json")
 _EDGE = 60  # letters and digits at each end of a body
 _LETTERS = re.compile(r"[^0-9a-z]+")
@@ -84,6 +80,10 @@ def digest(text: str) -> str:
 
 def split(row: Mapping[str, str]) -> list[dict[str, str]]:
     """Return the fingerprints of the risk factors that Prepare finds in one raw filing."""
+    import pyarrow as pa
+
+    from steps.prepare.filings.examination import examine
+
     named = {"item_1a": row.get("item_1A") or row.get("item_1a"), "filing_type": "10-K"}
     kept = ("cik", "company", "filing_date", "filename", "period_of_report")
     batch = pa.RecordBatch.from_pylist([named | {name: row[name] for name in kept}])

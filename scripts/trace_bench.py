@@ -17,9 +17,10 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tests.support.folders import write
-from tests.support.histories import Execution, Size, made
+if TYPE_CHECKING:
+    from tests.support.histories import Execution
 
 _ROOT = Path(__file__).resolve().parent.parent
 _LEAST_RECORDS_A_MINUTE, _MOST_SECONDS = 20_000, 2.0
@@ -27,7 +28,12 @@ _LEAST_RECORDS_A_MINUTE, _MOST_SECONDS = 20_000, 2.0
 
 def main() -> None:
     """Make the history, measure, and print the table."""
-    size, repeat = _size()
+    numbers = _numbers()
+    repeat = numbers.pop("repeat")
+    from tests.support.folders import write
+    from tests.support.histories import Size, made
+
+    size = Size(**numbers, plain=True)
     with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR")) as place:
         folder = Path(place)
         began = time.monotonic()
@@ -56,7 +62,7 @@ def _verdict(good: bool) -> str:
     return "  meets the target\n" if good else "  misses the target\n"
 
 
-def _questions(execution: Execution) -> list[list[str]]:
+def _questions(execution: "Execution") -> list[list[str]]:
     (filing, *_) = execution.filings or {}
     model, version = execution.model or ("", 0)
     return [
@@ -89,7 +95,7 @@ def _run(folder: Path, words: list[str]) -> tuple[float, float]:
     return time.monotonic() - began, cpu
 
 
-def _size() -> tuple[Size, int]:
+def _numbers() -> dict[str, int]:
     parser = argparse.ArgumentParser(
         prog="python -m scripts.trace_bench", description=(__doc__ or "").splitlines()[0]
     )
@@ -103,9 +109,7 @@ def _size() -> tuple[Size, int]:
     }
     for name, default in defaults.items():
         parser.add_argument(f"--{name}", type=int, default=default, help=f"default: {default}")
-    given = vars(parser.parse_args())
-    repeat = given.pop("repeat")
-    return Size(**given, plain=True), repeat
+    return vars(parser.parse_args())
 
 
 if __name__ == "__main__":

@@ -40,11 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = command_line.parser(__doc__ or "", verbs).parse_args(argv)
     signals.end_as_interrupt()
     _remove_cloud_variables()
-    try:
-        exit_code: int = arguments.run_verb(arguments)
-    finally:
-        disk.note_if_full(_state(arguments))
-    return exit_code
+    with disk.noted_if_full(_state(arguments)):
+        return int(arguments.run_verb(arguments))
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -174,9 +171,8 @@ def _env(arguments: argparse.Namespace) -> int:
     from pipeline.local.host.state import VARIABLE
 
     started = _running(arguments)
-    variables = (
-        started.as_role("ci") if arguments.role == "ci" else started.as_principal(arguments.role)
-    )
+    lend = started.as_role if arguments.role == "ci" else started.as_principal
+    variables = lend(arguments.role, arguments.name)
     # So that the commands of this shell mean this environment, and know whose keys it has
     variables |= {VARIABLE: started.state.text, command.ROLE: arguments.role}
     output(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import command
+from pipeline.local.setup import session_names
 
 Verb = Callable[[argparse.Namespace], int]  # returns the exit code
 _ROLES = ("scientist", "ci", "auditor", "approver", "reconciler")
@@ -62,9 +63,7 @@ def parser(description: str, verbs: Mapping[str, Verb]) -> argparse.ArgumentPars
     by_name["interrupt"].add_argument(
         "--job", metavar="NAME", help="the training job (default: the running one)"
     )
-    by_name["env"].add_argument(
-        "--as", dest="role", choices=_ROLES, default=_ROLES[0], help="default: scientist"
-    )
+    _add_person(by_name["env"])
     return whole
 
 
@@ -84,6 +83,17 @@ def _verb(added: Any, name: str, function: Verb) -> argparse.ArgumentParser:
         help="the folder of all state (default: $PIPELINE_LOCAL_STATE or .local)",
     )
     return verb
+
+
+def _add_person(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--as", dest="role", choices=_ROLES, default=_ROLES[0], help="default: scientist"
+    )
+    verb.add_argument(
+        "--name",
+        type=_session,
+        help="who you are in runs, trace and approvals (default: a scientist's login name)",
+    )
 
 
 def _add_start_options(verb: argparse.ArgumentParser) -> None:
@@ -116,6 +126,12 @@ def _add_start_options(verb: argparse.ArgumentParser) -> None:
             metavar="PORT",
             help="default: a free one at the first start, later the same",
         )
+
+
+def _session(text: str) -> str:
+    if not session_names.is_name(text):
+        raise argparse.ArgumentTypeError(f"expected {session_names.EXPECTED}, got {text!r}")
+    return text
 
 
 def _port(text: str) -> int:

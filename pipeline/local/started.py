@@ -40,9 +40,12 @@ class Started:
         """The stand-in account's root user."""
         return aws_account.root(self.state, self.servers.url("aws"))
 
-    def as_role(self, role: str) -> dict[str, str]:
-        """Return the variables of a process with a role of the stack (`ci`, `scientist`, …)."""
-        return self.variables | self.root.lend(role)
+    def as_role(self, role: str, name: str | None = None) -> dict[str, str]:
+        """Return the variables of a process with a role of the stack (`ci`, `scientist`, …).
+
+        `name` is the session's (default: as `session_names` has it).
+        """
+        return self.variables | self.root.lend(role, name)
 
     def scientist_client(self, service: str) -> Any:
         """Return a client with a new session of the data scientist's role."""
@@ -64,14 +67,14 @@ class Started:
         """Return a data scientist's variables."""
         return self.as_principal("scientist")
 
-    def as_principal(self, name: str) -> dict[str, str]:
-        """Return the variables of `scientist`, `auditor`, `approver` or `reconciler`: AWS role,
-        Databricks principal, mlflow's URIs.
+    def as_principal(self, name: str, session: str | None = None) -> dict[str, str]:
+        """Return the variables of `scientist`, `auditor`, `approver` or `reconciler`: AWS role with
+        a session of this name, Databricks principal, mlflow's URIs.
         """
         federated = self.servers.record.identity == "federated"
         proof = self._token(name) if federated else self._secret(name)
         return (
-            self.as_role(name)
+            self.as_role(name, session)
             | proof
             | {
                 "MLFLOW_TRACKING_URI": "databricks",

@@ -36,11 +36,15 @@ def approvals(traced: Document | None) -> list[Section]:
 def packages(traced: Document | None) -> list[Section]:
     """Return the packages of SageMaker's own registry that repeat the run's version."""
     rows = [
-        (f"@{each['version']}", each["status"], each["arn"])
+        (f"@{each['version']}", each["status"], _decided(each["decided"]), each["arn"])
         for each in (traced or {}).get("model_packages", [])
     ]
-    headings = ("version", "status now", "package")
+    headings = ("version", "status now", "last decision in the evidence", "package")
     return [section("SageMaker's registry", table(headings, rows))] if rows else []
+
+
+def _decided(act: Mapping[str, str] | None) -> str:
+    return f"{act['verb']} as {act['alias']} by {act['who']} {act['at']}" if act else "none"
 
 
 def audit(lines: list[Mapping[str, Any]] | None) -> list[Section]:

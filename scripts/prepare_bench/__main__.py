@@ -19,9 +19,6 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-from deltalake import write_deltalake
-
 from pipeline.local.aws.emr_serverless.driver_run import SAIL_ENVIRONMENT
 from scripts.prepare_bench.corpus import Shape, filings
 
@@ -66,6 +63,9 @@ def _parse() -> argparse.Namespace:
 
 def raw_table(location: Path, count: int, shape: Shape, *, seed: int) -> int:
     """Write the raw Delta table in files of 1,000 filings; return the bytes of its sections."""
+    import pyarrow as pa
+    from deltalake import write_deltalake
+
     size, waiting = 0, list[dict[str, str | None]]()
     for filing in filings(count, seed=seed, shape=shape):
         size += len(str(filing["item_1a"]))

@@ -15,13 +15,8 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
-from deltalake import DeltaTable
-
 from steps.prepare import bounds
 from steps.prepare.bounds import Bounds
-from steps.prepare.delta.delta_rs import DeltaRsStore
-from steps.prepare.job import Job
-from tests.steps.prepare.support import fakes
 
 SHINGLE, NEAR = 5, 0.8
 _WORDS = re.compile(r"\w+")
@@ -80,8 +75,13 @@ def main() -> int:
     """Run the job and print the figures."""
     arguments = _parse()
     os.environ.setdefault("RUST_LOG", "error")
+    from deltalake import DeltaTable
     from pysail.spark import SparkConnectServer
     from pyspark.sql import SparkSession
+
+    from steps.prepare.delta.delta_rs import DeltaRsStore
+    from steps.prepare.job import Job
+    from tests.steps.prepare.support import fakes
 
     server = SparkConnectServer()
     server.start()

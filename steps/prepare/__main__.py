@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+_OBJECTS = 50_000  # that are made before a collection; 700 are too few while Spark is imported
 _LARGER_DISK = "give the job more disk: spark.emr-serverless.{driver,executor}.disk"
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def _run(arguments: "Arguments") -> None:
     from steps.prepare.running import run
 
     gc.freeze()
+    gc.set_threshold(_OBJECTS)
     gc.enable()
     run(arguments)
 

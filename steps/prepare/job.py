@@ -29,7 +29,7 @@ from steps.prepare.contract.agreement import Agreement, Run
 from steps.prepare.delta import raw_files
 from steps.prepare.delta.staging.interface import Kernel, Staged
 from steps.prepare.delta.store import Content, DeltaStore, Place, Rows
-from steps.prepare.filings import decision, judge, members, vocabulary
+from steps.prepare.filings import decision, judge, members
 from steps.prepare.filings.columns import Columns, chosen
 from steps.prepare.filings.judge import EXAMPLE, FILING
 from steps.prepare.filings.quality.screening import Screen
@@ -39,7 +39,8 @@ from steps.prepare.plan import Plan
 from steps.prepare.prepared_manifest import Origin, Tables, manifest, published
 from steps.prepare.schemas import EXAMPLES, PARTITION, REJECTED
 from steps.prepare.session import translated
-from steps.prepare.verdict import stages
+from steps.prepare.verdict import counted, stages
+from steps.prepare.verdict.numbers import Numbers
 from steps.prepare.verdict.surveyed import survey
 
 if TYPE_CHECKING:
@@ -96,12 +97,13 @@ class Job:
         rows = Rows(raw, version, columns.names)
         with self.store.staged(rows, _kernel(self.arguments), curated) as staged:
             files = raw_files.unchanged(self.store.spark, raw, before)
-            found = self._survey(raw, version, staged)
+            numbers = self._counted(raw, version, staged)
+            found = numbers.survey
             if len(found.companies) < FEWEST_COMPANIES:
                 at = self._append_rejected(staged, rejected, found, version)
                 raise plan.too_few(found, plan.where_rejected(found, self.arguments, at))
-            planned = self._planned(staged, found, version, columns.unusable)
-            checked = self._agreement(staged, found, planned, targets)
+            planned = self._planned(numbers, version, columns.unusable)
+            checked = self._agreement(numbers, planned, targets)
             if checked.broken:
                 raise self._broken(staged, rejected, version, checked)
             planned = plan.agreed(planned, checked)
@@ -164,15 +166,16 @@ class Job:
                     return int(recorded["raw_version"])
         return self.arguments.raw_version
 
-    def _survey(self, raw: Place, version: int, staged: Staged) -> Survey:
+    def _counted(self, raw: Place, version: int, staged: Staged) -> Numbers:
         """Decide about every row and count everything, before anything is committed."""
         with translated(f"decide about the filings of {raw.name}"):
             stages.run(staged, self.arguments)
-            found = survey(stages.finals(staged), stages.rounds(staged))
+            numbers = counted.counted(staged, self.arguments)
+        found = numbers.survey
         check(found, rows=self.store.rows(raw, version))
         if 2 * sum(found.reasons.values()) > found.examples:
             log.warning("rejected %s", found.explained())
-        return found
+        return numbers
 
     def _examples(self, staged: Staged, planned: Plan) -> "DataFrame":
         """Return the rows of the curated table: what was staged, with execution and split."""
@@ -183,17 +186,15 @@ class Job:
         return identified.select(*EXAMPLES.names)
 
     def _agreement(
-        self, staged: Staged, found: Survey, planned: Plan, targets: tuple[Place, Place]
+        self, numbers: Numbers, planned: Plan, targets: tuple[Place, Place]
     ) -> Agreement:
         """Check the run's numbers against the contract, before anything is committed."""
-        with translated("count the words of the filings"):
-            words = vocabulary.total(staged.read(FILING, (vocabulary.NAME,)))
         arn = self.arguments.execution_arn
         commits = (self.store.earlier(target, arn) for target in reversed(targets))
         recorded = next((one for one in commits if one is not None), None)
-        made = profile.of(planned.counts, found.measured, words)
+        made = profile.of(planned.counts, numbers.survey.measured, numbers.words)
         earlier = agreement.compared(targets[0], arn, recorded)
-        return agreement.agreed(made, earlier, self.arguments, overlap=stages.overlap_of(staged))
+        return agreement.agreed(made, earlier, self.arguments, overlap=numbers.overlap)
 
     def _broken(
         self, staged: Staged, rejected: Place, version: int, found: Agreement
@@ -201,20 +202,19 @@ class Job:
         """Put all examples into the rejected table, by their digests; return the broken checks."""
         rows = decision.quarantined(stages.final(staged))
         with translated("count the examples of a broken contract"):
-            counted = survey(
+            found_now = survey(
                 map(decision.quarantined, stages.finals(staged)), stages.rounds(staged)
             )
-        content = plan.rejected_content(counted, self.arguments, version, found.run.name)
+        content = plan.rejected_content(found_now, self.arguments, version, found.run.name)
         at = self._committed(rows, rejected, content)
-        return found.error(plan.where_rejected(counted, self.arguments, at))
+        return found.error(plan.where_rejected(found_now, self.arguments, at))
 
-    def _planned(
-        self, staged: Staged, found: Survey, version: int, unusable: tuple[str, ...]
-    ) -> plan.Plan:
+    def _planned(self, numbers: Numbers, version: int, unusable: tuple[str, ...]) -> plan.Plan:
+        found = numbers.survey
         planned = plan.plan(found, self.arguments, raw_version=version, unusable=unusable)
-        more = {"families_by_size": stages.families_by_size(staged)}
+        more = {"families_by_size": numbers.families_by_size}
         if len(self.arguments.tasks.shares) > 1:
-            more["examples_by_template"] = stages.by_template(staged)
+            more["examples_by_template"] = dict(sorted(numbers.templates.items()))
         planned = replace(planned, counts=planned.counts.model_copy(update=more))
         plan.log_counts(planned)
         return planned

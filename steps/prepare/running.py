@@ -1,6 +1,6 @@
 """Run the job with its real parts: workspace, Spark session, Delta store, evidence bucket."""
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from steps.governance.documents import builds
@@ -29,7 +29,7 @@ def run(arguments: Arguments) -> Prepared:
 
 
 def _run(arguments: Arguments) -> Prepared:
-    """Authenticate and check the preconditions while Spark starts, then run the job.
+    """Authenticate, check the preconditions and look at the tables while Spark starts.
 
     Where the examples of an earlier execution are used again, Spark is not started. If Spark
     started, it is stopped at the end, also after an error.
@@ -55,7 +55,7 @@ def _prepared(arguments: Arguments, build: Build) -> Prepared:
             catalog = Catalog(workspace)
             preconditions.check(arguments, workspace)
             evidence = Evidence(arguments.region, workspace.policy)
-            store = _store(arguments.delta_engine, starting.result())
+            store = _store(arguments.delta_engine, starting)
             return Job(arguments, catalog, store, evidence, build).run()
         finally:
             if starting.exception() is None:  # waits for it
@@ -71,11 +71,11 @@ def _workspace(arguments: Arguments) -> Workspace:
     )
 
 
-def _store(engine: str, spark: "SparkSession") -> "DeltaStore":
+def _store(engine: str, starting: "Future[SparkSession]") -> "DeltaStore":
     if engine == "unity-connector":
         from steps.prepare.delta.unity_connector import ConnectorStore
 
-        return ConnectorStore(spark)
+        return ConnectorStore(starting.result())
     from steps.prepare.delta.delta_rs import DeltaRsStore
 
-    return DeltaRsStore(spark)
+    return DeltaRsStore(starting)

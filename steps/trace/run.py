@@ -62,7 +62,7 @@ class Tracer:
         group = self.arguments.model_package_group
         if group is None or self.arguments.offline or not answer.versions:
             return {}
-        found, notes = packages.of_versions(self.arguments.region, group, answer.versions)
+        found, notes = packages.of_answer(self.arguments.region, group, answer)
         self.notes += notes
         return {"model_packages": found} if found else {}
 

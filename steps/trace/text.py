@@ -49,10 +49,11 @@ def show(answer: Answer, to: TextIO = sys.stdout) -> None:
     _people(console, answer.people)
     if packages := answer.extra.get("model_packages"):
         rows = [
-            [f"{each['model']} version {each['version']}", each["status"], each["arn"]]
-            for each in packages
+            [f"{e['model']} version {e['version']}", e["status"], decided(e, "\n"), e["arn"]]
+            for e in packages
         ]
-        _table(console, "packages of SageMaker's registry, now", ["of", "status", "ARN"], rows)
+        head = ["of", "status", "last decision", "ARN"]
+        _table(console, "packages of SageMaker's registry, now", head, rows)
     for note in answer.notes:
         console.print(Text(f"note: {plain(note)}", style="yellow"))
     for uri, reason in answer.unreadable:
@@ -179,6 +180,13 @@ def did(act: dict[str, Any]) -> str:
     if act["verb"] == "started":
         return f"started the execution of {version}"
     return f"{act['verb']} {version} as {act['alias']}, as a member of {act['group']}"
+
+
+def decided(package: dict[str, Any], between: str = " ") -> str:
+    """Return who decided last about the version of a package, as the evidence has it."""
+    if (act := package["decided"]) is None:
+        return "none"
+    return between.join([f"{act['verb']} as {act['alias']}", f"by {act['who']}", act["at"]])
 
 
 def _now(each: dict[str, Any]) -> str:

@@ -104,6 +104,14 @@ class Environment:
             self._roles[name] = self._assume(name)
         return self._roles[name]
 
+    def person(self, name: str, role: str = "scientist") -> dict[str, str]:
+        """The variables of one of several people with a role, as `env --name` prints them."""
+        key = f"{role} {name}"
+        if key not in self._roles:
+            exported = local(self.state, "env", "--as", role, "--name", name)
+            self._roles[key] = variables_of(exported)
+        return self._roles[key]
+
     def _assume(self, name: str) -> dict[str, str]:
         arn = f"arn:aws:iam::000000000000:role/governed-finetune-local-{name}"
         keys = self.client("sts", self.root).assume_role(RoleArn=arn, RoleSessionName="test")[

@@ -17,19 +17,6 @@ pytestmark = pytest.mark.environment
 _SET = [word for name, value in FAST.items() for word in ("--set", f"{name}={value}")]
 
 
-def person(environment: Environment, name: str) -> dict[str, str]:
-    """The variables of one of several people who have the scientist's role."""
-    keys = environment.client("sts", environment.root).assume_role(
-        RoleArn="arn:aws:iam::000000000000:role/governed-finetune-local-scientist",
-        RoleSessionName=name,
-    )["Credentials"]
-    return environment.scientist | {
-        "AWS_ACCESS_KEY_ID": keys["AccessKeyId"],
-        "AWS_SECRET_ACCESS_KEY": keys["SecretAccessKey"],
-        "AWS_SESSION_TOKEN": keys["SessionToken"],
-    }
-
-
 @pytest.fixture(scope="module")
 def two(environment: Environment) -> dict[str, str]:
     """The ids of two executions that two people started and followed at the same time."""
@@ -40,7 +27,7 @@ def two(environment: Environment) -> dict[str, str]:
             "pipeline.run",
             *(_SET if name == "anna" else _SET[:2]),
             *("--set", asked[name], "--token", f"{name}-1", "--follow", "--json"),
-            role=person(environment, name),
+            role=environment.person(name),
         )
         assert ended.stdout, ended.stderr
         return str(json.loads(ended.stdout)["arn"]).rsplit("/", 1)[-1]
@@ -50,7 +37,7 @@ def two(environment: Environment) -> dict[str, str]:
 
 
 def document(environment: Environment, *words: str, name: str) -> Any:
-    found = environment.command(*words, "--json", role=person(environment, name))
+    found = environment.command(*words, "--json", role=environment.person(name))
     assert found.returncode == 0, found.stderr
     return json.loads(found.stdout)
 
@@ -70,12 +57,23 @@ def test_each_persons_run_is_listed_with_what_they_asked(
     assert ben["differs"]["MaxEvalLoss"] == "0.01"
 
 
+def test_who_started_a_run_does_not_approve_it(
+    environment: Environment, two: dict[str, str]
+) -> None:
+    (run,) = document(environment, "pipeline.runs", "--who", "anna", name="ben")["runs"]
+    version = f"{run['model']}@{run['version']}"
+    words = ("pipeline.approve", "--model", version, "--alias", "reviewed", "--reason", "mine")
+    refused = environment.command(*words, role=environment.person("anna", "approver"))
+    assert refused.returncode == 1
+    assert "an approval by another person" in refused.stderr
+
+
 @pytest.mark.parametrize("step", ["Prepare", "Train"])
 def test_the_log_of_each_run_has_its_own_lines_only(
     environment: Environment, two: dict[str, str], step: str
 ) -> None:
     for name, other in (("anna", "ben"), ("ben", "anna")):
-        log = environment.command("pipeline.logs", two[name], step, role=person(environment, name))
+        log = environment.command("pipeline.logs", two[name], step, role=environment.person(name))
         assert log.returncode == 0, log.stderr
         ours = [line for line in log.stdout.splitlines() if f" {two[name]} " in line]
         assert len(ours) > 3
@@ -92,7 +90,7 @@ def test_both_are_compared_with_their_samples_also_the_rejected_one(
     assert all(text not in ("–", "") for text in rows["tuned"]["values"])
     assert rows["eval loss"]["differs"]
     page = tmp_path / "compare.html"
-    made = environment.command(*words, "--html", str(page), role=person(environment, "anna"))
+    made = environment.command(*words, "--html", str(page), role=environment.person("anna"))
     assert made.returncode == 0, made.stderr
     assert two["ben"] in page.read_text()
 
@@ -106,7 +104,7 @@ def test_each_has_a_page_of_their_run_also_the_rejected_one(
         made = environment.command(
             "pipeline.report",
             *("--execution", two[name], "--out", str(file)),
-            role=person(environment, name),
+            role=environment.person(name),
         )
         assert made.returncode == 0, made.stderr
         text = file.read_text()
@@ -126,7 +124,7 @@ def test_a_registered_run_has_links_and_the_page_that_register_wrote(
         assert requests.get(anna[name], timeout=60).status_code == 200
     file = tmp_path / "registered.html"
     words = ("--registered", "--out", str(file), "--execution")
-    role = person(environment, "ben")
+    role = environment.person("ben")
     made = environment.command("pipeline.report", *words, anna["id"], role=role)
     assert made.returncode == 0, made.stderr
     text = file.read_text()
@@ -155,7 +153,7 @@ def test_the_rejected_rows_are_shown_to_who_may_read_them(
     environment: Environment, two: dict[str, str]
 ) -> None:
     words = ("pipeline.rejected", two["ben"], "--json")
-    anna = environment.command(*words, role=person(environment, "anna"))
+    anna = environment.command(*words, role=environment.person("anna"))
     assert anna.returncode == 1
     assert "EXTERNAL USE SCHEMA on schema edgar.curated" in anna.stderr
     assert "SELECT reason, source_filing" in anna.stderr
@@ -171,7 +169,7 @@ def test_the_rejected_rows_are_shown_to_who_may_read_them(
 
 
 def test_one_stops_their_run_and_another_continues_it(environment: Environment) -> None:
-    anna, ben = person(environment, "anna"), person(environment, "ben")
+    anna, ben = environment.person("anna"), environment.person("ben")
     started = environment.command("pipeline.run", *_SET, role=anna)
     run = started.stdout.strip().rsplit("/", 1)[-1]
     wait_for(lambda: "Prepare" in environment.steps(started.stdout.strip()))

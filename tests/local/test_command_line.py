@@ -31,6 +31,8 @@ def local(*words: str) -> subprocess.CompletedProcess[str]:
         (("up", "--aws-port", "99999"), "expected a port from 1 to 65535, got '99999'"),
         (("up", "--filings", "absent.jsonl"), "absent.jsonl cannot be read: No such file"),
         (("up", "--filings", "README.md"), "line(s) are not filings; nothing was loaded"),
+        (("env", "--name", "anna & ben"), "expected 2 to 64 letters, digits and characters of"),
+        (("env", "--name", ""), "expected 2 to 64 letters, digits and characters of"),
         (("fly",), "invalid choice: 'fly'"),
     ],
 )

@@ -9,11 +9,13 @@ from typing import Any
 import polars as pl
 import pytest
 
-from scripts import journey_bench, peak_memory, small_files, worker_bench
+from scripts import journey_bench, peak_memory
 from scripts.peak_memory import ProcessUse
 from scripts.prepare_bench import __main__ as prepare_bench
 from scripts.prepare_bench.corpus import Shape, filings
-from scripts.prepare_bench.peers import __main__ as peers
+from scripts.prepare_bench.peers import compared as peers
+from scripts.small_files import measuring as small_files
+from scripts.worker_bench import measuring as worker_bench
 
 REPOSITORY = Path(__file__).parents[2]
 

@@ -28,6 +28,8 @@ from steps.prepare import job as prepare_job
 from steps.prepare.delta.store import Commit, Content
 from steps.prepare.filings.judge import EXAMPLE, FILING
 from steps.prepare.filings.survey import Group, Survey
+from steps.prepare.filings.vocabulary import GROUPS
+from steps.prepare.verdict.numbers import Numbers
 from steps.register.delivery.sagemaker_truth import Truth
 from steps.register.fact_reader import FactReader
 from steps.register.register import Registration
@@ -213,10 +215,11 @@ PREPARE_GRANTS = (
 def without_spark(monkeypatch: pytest.MonkeyPatch) -> None:
     """Replace the work of Spark, which calls no workspace, by its result `_FOUND`."""
     monkeypatch.setattr(prepare_job.decision, "rejected", lambda *_, **__: None)
-    for name in ("run", "final", "finals", "rounds", "families_by_size"):
+    for name in ("run", "final"):
         monkeypatch.setattr(prepare_job.stages, name, lambda *_: None)
     monkeypatch.setattr(prepare_job.Job, "_examples", lambda *_: None)
-    monkeypatch.setattr(prepare_job, "survey", lambda *_: _FOUND)
+    numbers = Numbers(_FOUND.groups, {1: 1}, {}, [0] * GROUPS, 0.0)
+    monkeypatch.setattr(prepare_job.counted, "counted", lambda *_: numbers)
     monkeypatch.setattr(prepare_job.Job, "_agreement", lambda *_: AGREED)
 
 

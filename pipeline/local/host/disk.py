@@ -6,6 +6,8 @@ names the cause after any of them.
 """
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,11 +23,15 @@ _FULL_MIB = 32  # below it SQLite, ministack or a job has failed to write
 _MIB = 1 << 20
 
 
+class NoRoom(UsageError):
+    """The disk has too little room for the environment. Nothing was started."""
+
+
 def require_room(folder: Path) -> None:
     """Check that the disk has MINIMUM_MIB free; `folder` need not exist.
 
     Raises:
-        UsageError: it has less.
+        NoRoom: it has less.
     """
     free = free_mib(folder)
     if free < MINIMUM_MIB:
@@ -35,11 +41,24 @@ def require_room(folder: Path) -> None:
             f"  got       {free} MiB\n"
             "  do        make room, or choose a folder on another disk with --state"
         )
-        raise UsageError(message)
+        raise NoRoom(message)
+
+
+@contextmanager
+def noted_if_full(state: "State") -> Iterator[None]:
+    """Write a note to stderr if the disk is full after a block, whose failure may not name it."""
+    try:
+        yield
+    except NoRoom:  # its message has it all
+        raise
+    except BaseException:
+        note_if_full(state)
+        raise
+    note_if_full(state)
 
 
 def note_if_full(state: "State") -> None:
-    """Write a note to stderr if the disk is full, since the failure before may not name it."""
+    """Write a note to stderr if the disk is full."""
     folder = state.folder
     free = free_mib(folder)
     if free < _FULL_MIB:

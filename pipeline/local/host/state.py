@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from pipeline.errors import PipelineError, UsageError
+from pipeline.local.host import disk
 from pipeline.local.host.processes import Process
 from pipeline.local.host.use import Use
 
@@ -146,11 +147,13 @@ class State:
 
         Raises:
             Busy: another command holds the folder.
+            NoRoom: the disk has too little room.
             UsageError: an asked port is in use, unless by a server of this environment.
         """
         record = self.load()
         if not any(process.handle() for process in record.processes):
             choose_ports(record.ports, dict(ports))
+            disk.require_room(self.folder)
         if (self.folder / "lock").exists():
             with self.locked():
                 return

@@ -15,6 +15,7 @@ from pipeline.errors import PipelineError, Refused, UsageError
 from pipeline.local.aws import infrastructure
 from pipeline.local.aws.training_jobs import interruption
 from pipeline.local.host.state import State
+from pipeline.local.setup.session_names import session_name
 
 REGION = "us-east-1"
 
@@ -120,9 +121,10 @@ class Root:
         key = iam.create_access_key(UserName=user)["AccessKey"]
         return _variables(key["AccessKeyId"], key["SecretAccessKey"])
 
-    def lend(self, role: str) -> dict[str, str]:
+    def lend(self, role: str, name: str | None = None) -> dict[str, str]:
         """Return the AWS variables of a session of one of the stack's roles."""
-        keys = infrastructure.assume_role(self.client("sts"), role)
+        called = session_name(role, name)
+        keys = infrastructure.assume_role(self.client("sts"), role, session_name=called)
         session = _variables(keys["aws_access_key_id"], keys["aws_secret_access_key"])
         return session | {"AWS_SESSION_TOKEN": keys["aws_session_token"]}
 

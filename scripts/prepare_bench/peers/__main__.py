@@ -14,26 +14,16 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-import pyarrow as pa
-from deltalake import DeltaTable
-
 from pipeline.local.aws.emr_serverless.driver_run import SAIL_ENVIRONMENT
 from scripts.prepare_bench.__main__ import measured, raw_table
-from scripts.prepare_bench.corpus import Shape, filings
-from steps.prepare.arrow_tasks import bounded
-from steps.prepare.filings import examination
-from steps.prepare.schemas import PARTITION
+from scripts.prepare_bench.corpus import Shape
 
 _REPOSITORY = Path(__file__).parents[3]
 _PEERS = _REPOSITORY / "build" / "bench-venv" / "bin" / "python"
-_FEW = 20  # documents of the warm-up
 _DIFFERS = 3  # exit code
-_TABLES = ("examples", "examples_rejected")
 
 Found = dict[str, Any]
 
@@ -59,41 +49,21 @@ def main() -> int:
 
 def in_turn(folder: Path, runs: int) -> tuple[dict[str, Found], list[str]]:
     """Run ours and plain polars in turn; return the best of each, and in what they differ."""
+    from scripts.prepare_bench.peers.compared import differences, tables_of
+
     found: dict[str, list[Found]] = {"ours": [], "plain polars": []}
     differing = set[str]()
     for run in range(runs):
         ours, peer = folder / f"ours{run}", folder / f"polars{run}"
         found["ours"].append(measured(_REPOSITORY, folder / "raw", ours))
         found["plain polars"].append(_polars(folder / "raw", peer))
-        tables = ours / "second" / "curated" / "edgar" / "curated"
-        pairs = [(rows(tables / name), pl.read_parquet(peer / f"{name}.parquet"))
-                 for name in _TABLES]  # fmt: skip
-        differing.update(differences(found["ours"][-1], found["plain polars"][-1], pairs))
+        last = (found["ours"][-1], found["plain polars"][-1])
+        differing.update(differences(*last, tables_of(ours, peer)))
     best = {
         name: min(of_one, key=lambda one: float(one["cpu_seconds"]))
         for name, of_one in found.items()
     }
     return best, sorted(differing)
-
-
-def rows(table: Path) -> pl.DataFrame:
-    """Return the rows of a table of ours without its partition."""
-    return pl.DataFrame(DeltaTable(str(table)).to_pyarrow_table()).drop(PARTITION)
-
-
-def differences(
-    ours: Found, peer: Found, tables: Iterable[tuple[pl.DataFrame, pl.DataFrame]]
-) -> list[str]:
-    """Return what is not the same: the counts, the contract's numbers, rows of a table."""
-    found = [f"THE {name.upper()} DIFFER" for name in ("counts", "checks")
-             if ours[name] != peer[name]]  # fmt: skip
-    for name, (one, other) in zip(_TABLES, tables, strict=True):
-        columns = sorted(one.columns)
-        same = columns == sorted(other.columns) and (
-            one.select(columns).sort(columns).equals(other.select(columns).sort(columns))
-        )
-        found += [] if same else [f"THE ROWS OF {name} DIFFER"]
-    return found
 
 
 def _polars(raw: Path, scratch: Path) -> Found:
@@ -102,28 +72,13 @@ def _polars(raw: Path, scratch: Path) -> Found:
 
 
 def _datatrove(folder: Path, arguments: argparse.Namespace) -> Found:
+    from scripts.prepare_bench.peers.compared import documents
+
     documents(folder / "documents", arguments.filings)
     script = Path(__file__).with_name("with_datatrove.py")
     return _run(
         [str(arguments.peers), str(script), *map(str, (folder / "documents", folder / "datatrove"))]
     )
-
-
-def documents(folder: Path, count: int) -> None:
-    """Write each risk factor's body as a line of JSON: all of them, and a few."""
-    bodies = list(_bodies(count))
-    for name, some in (("all", bodies), ("few", bodies[:_FEW])):
-        (folder / name).mkdir(parents=True)
-        with (folder / name / "documents.jsonl").open("w") as file:
-            for number, body in enumerate(some):
-                file.write(json.dumps({"text": body, "id": str(number)}) + "\n")
-
-
-def _bodies(count: int) -> Iterable[str]:
-    rows = pa.Table.from_pylist(list(filings(count, seed=1)))
-    for batch in bounded(rows.to_batches()):
-        for factors in examination.examine(batch)["risk_factors"].to_pylist():
-            yield from (factor["body"] for factor in factors or ())
 
 
 def _run(command: list[str]) -> Found:

@@ -15,7 +15,7 @@ from steps.prepare.bounds import Bounds
 from steps.prepare.contract import checks, profile
 from steps.prepare.filings import measures, split, vocabulary
 from steps.prepare.filings.field_faults import IGNORED_SEPARATOR
-from steps.prepare.verdict.stages import SIZES
+from steps.prepare.verdict.numbers import SIZES
 
 _ALLOWED = 1.0  # the check of the source's name; no row decides it
 

@@ -8,6 +8,7 @@ only.
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -36,6 +37,11 @@ _FILE_BYTES = 128 << 20  # of Arrow data, in memory
 
 def file_system(location: str, options: Mapping[str, str]) -> "pa.fs.FileSystem":
     """Return the table's folder in delta-rs's store, with the same keys and retries as the log."""
+    return _file_system(location, tuple(sorted(options.items())))
+
+
+@lru_cache(maxsize=4)  # a client of S3 takes 5 ms of a processor, and a small job needs fifteen
+def _file_system(location: str, options: tuple[tuple[str, str], ...]) -> "pa.fs.FileSystem":
     from deltalake.fs import DeltaStorageHandler
     from pyarrow.fs import PyFileSystem
 

@@ -104,6 +104,11 @@ def checked(place: Place, schema: TableSchema, declared: Declared) -> tuple[Rule
     return rules(declared)
 
 
+def declared(place: Place, schema: TableSchema, table: DeltaTable | None) -> tuple[Rule, ...]:
+    """Return the same of a table that may not exist yet, and then has no rules."""
+    return () if table is None else checked(place, schema, of(table))
+
+
 def checked_for_spark(place: Place, schema: TableSchema, declared: Declared) -> tuple[Rule, ...]:
     """Return the rules for rows of a table that Spark's Delta may append to.
 

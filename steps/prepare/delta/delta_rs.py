@@ -7,6 +7,7 @@ so tasks stop before that and the driver continues with new ones (`staging.lease
 
 import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -58,27 +59,26 @@ _SPARK_TYPES = {"long": "bigint", "integer": "int", "short": "smallint", "byte":
 class DeltaRsStore:
     """Delta tables through delta-rs, text work through any Spark session."""
 
-    def __init__(self, spark: "SparkSession") -> None:
+    def __init__(self, spark: "SparkSession | Future[SparkSession]") -> None:
+        """`spark` may be starting: what the driver does alone need not wait for it."""
         self._spark = spark
         self._lent: dict[Access, Lending] = {}
+        self._opened: dict[tuple[str, int], DeltaTable] = {}
 
     @property
     def spark(self) -> "SparkSession":
         """See `DeltaStore`."""
-        return self._spark
+        return self._spark.result() if isinstance(self._spark, Future) else self._spark
 
     def check_target(self, place: Place, schema: TableSchema) -> None:
         """See `DeltaStore`."""
-        row_rules.require_evaluable(
-            self._spark.createDataFrame([], schema.ddl), place, self._rules(place, schema)
-        )
+        if rules := declarations.declared(place, schema, existing(place)):
+            empty = self.spark.createDataFrame([], schema.ddl)
+            row_rules.require_evaluable(empty, place, rules)
 
     def check_rows(self, frame: "DataFrame", place: Place, schema: TableSchema) -> tuple[Rule, ...]:
         """See `DeltaStore`."""
-        require_frame(frame, place, schema)
-        rules = self._rules(place, schema)
-        row_rules.require_held(frame, place, rules)
-        return rules
+        return _checked(frame, place, schema, existing(place))
 
     def resolve_version(self, place: Place, version: int) -> int:
         """See `DeltaStore`."""
@@ -90,6 +90,7 @@ class DeltaRsStore:
         require_files(
             place, wanted, _version(newest), lambda number: _version(opened(place, number))
         )
+        self._opened[place.location, wanted.number] = table
         return wanted.number
 
     def earlier(self, place: Place, execution_arn: str) -> Mapping[str, Any] | None:
@@ -101,12 +102,12 @@ class DeltaRsStore:
         """See `DeltaStore`."""
         return {
             field.name: _SPARK_TYPES.get(field.type.type, field.type.type)
-            for field in opened(place, version).schema().fields
+            for field in self._at(place, version).schema().fields
         }
 
     def rows(self, place: Place, version: int) -> int | None:
         """See `DeltaStore`."""
-        table = opened(place, version)
+        table = self._at(place, version)
         if by_scan(place, table):
             return None  # deleted rows are still counted in the files' statistics
         counted = pa.table(table.get_add_actions(flatten=True))["num_records"].to_pylist()
@@ -124,7 +125,14 @@ class DeltaRsStore:
         doing = f"read and judge the filings of {rows.place.name}"
         count, task, again = self._reading(rows)
         source = Source(count, task, doing, self._keys(rows.place) if again else None)
-        return kept.files(self._spark, source, kernel, target, self._keys(target))
+        return kept.files(self.spark, source, kernel, target, self._keys(target))
+
+    def _at(self, place: Place, version: int) -> DeltaTable:
+        """Return the table at a version, which never changes, so it is opened once."""
+        key = place.location, version
+        if key not in self._opened:
+            self._opened[key] = opened(place, version)
+        return self._opened[key]
 
     def _keys(self, place: Place) -> Lending:
         """Return the place's keys for tasks: the same for all of its frames, so all are renewed."""
@@ -139,8 +147,7 @@ class DeltaRsStore:
         Files are grouped by bytes; one task scans the table if the files alone are not the rows.
         """
         place, version, columns = rows.place, rows.version, rows.columns
-        table = opened(place, version)
-        options = self._keys(place)
+        table, options = self._at(place, version), self._keys(place)
         if by_scan(place, table) or set(columns) & set(table.metadata().partition_columns):
             return 1, raw_rows.scanning(place.location, options, version, columns), False
         added = pa.table(table.get_add_actions(flatten=True))
@@ -157,7 +164,7 @@ class DeltaRsStore:
 
     def files(self, place: Place, version: int) -> list[str]:
         """See `DeltaStore`."""
-        table = opened(place, version)
+        table = self._at(place, version)
         vectors = vector_files.FEATURE in (table.protocol().reader_features or ())
         return below_table(place, paths(table)) + (
             vector_files.of(place, version) if vectors else []
@@ -174,22 +181,18 @@ class DeltaRsStore:
 
         Then read the files back.
         """
-        found = commit_of(place, existing(place), content.provenance)
+        table = existing(place)
+        found = commit_of(place, table, content.provenance)
         if found is None:
-            rules = self.check_rows(frame, place, content.schema)
+            rules = _checked(frame, place, content.schema, table)
             files = self._stage(frame, place, content)
             found = commit(place, replace(content, rules=rules), files)
         self._verify(place, found.files)
         return found
 
-    def _rules(self, place: Place, schema: TableSchema) -> tuple[Rule, ...]:
-        """Return the owner's rules for rows; none if the table does not exist yet."""
-        table = existing(place)
-        return () if table is None else declarations.checked(place, schema, declarations.of(table))
-
     def _map(self, count: int, task: data_files.Task, schema: pa.Schema) -> "DataFrame":
         """Return the rows that `task` makes of the numbers 0 to count-1."""
-        numbers = self._spark.range(0, count, 1, at_most(max(count, 1)))
+        numbers = self.spark.range(0, count, 1, at_most(max(count, 1)))
         return map_in_arrow(numbers, task, schema)
 
     def _stage(self, frame: "DataFrame", place: Place, content: Content) -> tuple[FileEntry, ...]:
@@ -222,7 +225,7 @@ class DeltaRsStore:
         paths = [file.path for file in files]
         doing = f"read back the data files of table {place.name}"
         keys = self._keys(place)
-        found = data_files.read_back(self._spark, place.location, keys, paths, doing=doing)
+        found = data_files.read_back(self.spark, place.location, keys, paths, doing=doing)
         for file in files:
             if (got := found[file.path]) != file:
                 raise IntegrityError(
@@ -231,6 +234,16 @@ class DeltaRsStore:
                     got=f"{got.size} bytes, sha256 {got.sha256}",
                     do="find out who else can write there; then start a new execution",
                 )
+
+
+def _checked(
+    frame: "DataFrame", place: Place, schema: TableSchema, table: DeltaTable | None
+) -> tuple[Rule, ...]:
+    """Check the rows against the rules of the table; return these."""
+    require_frame(frame, place, schema)
+    rules = declarations.declared(place, schema, table)
+    row_rules.require_held(frame, place, rules)
+    return rules
 
 
 def _version(table: DeltaTable) -> Version:

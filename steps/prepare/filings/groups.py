@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+KEY = ("kind", "cik", "reason", "split", "remark")  # equal for the rows of a group
 SEPARATOR = "\x1f"  # in no identity: it holds a number, a slash, and an accession number or digest
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Group:
     """The rows of one company with one kind, one reason and one split; `reason` None means kept.
 
@@ -24,6 +25,10 @@ class Group:
     filings: tuple[str, ...] = ()
     split: str | None = None  # of kept examples
     styles: str = ""  # how many headings of each style, with commas between
+
+    def order(self) -> tuple[str, ...]:
+        """Return the key, by which the groups of a survey are sorted."""
+        return tuple(getattr(self, name) or "" for name in KEY)
 
     def members(self) -> Iterator[tuple[str, str, int]]:
         """Yield of each filing with examples: its identity, the sha256 of its text, its examples.

@@ -20,6 +20,7 @@ from steps.governance.errors import GovernanceError
 from steps.prepare.bounds import BY_COMPANY, BY_FAMILY, BY_YEAR, SplitRule
 
 if TYPE_CHECKING:
+    import polars as pl
     from pyspark.sql import Column
 
 TRAIN, EVAL = "train", "eval"
@@ -50,6 +51,18 @@ class Split:
             unit = F.col("cik" if self.rule.by == BY_COMPANY else "family_id")
             held = F.sha2(F.concat(F.lit(f"{self.seed}:"), unit), 256) <= F.lit(self.bound)
         return F.when(held, F.lit(EVAL)).otherwise(F.lit(TRAIN))
+
+    def of(self, rows: "pl.DataFrame") -> "pl.Expr":
+        """Return the same of rows that polars holds."""
+        import polars as pl
+
+        if self.rule.by == BY_YEAR:
+            held = pl.col("year") >= self.rule.from_year
+        else:
+            unit = "cik" if self.rule.by == BY_COMPANY else "family_id"
+            units = rows[unit].drop_nulls().unique()
+            held = pl.col(unit).is_in([one for one in units if rank(one, self.seed) <= self.bound])
+        return pl.when(held).then(pl.lit(EVAL)).otherwise(pl.lit(TRAIN))
 
 
 def decided(rule: SplitRule, companies: Collection[str], *, fraction: float, seed: int) -> Split:

@@ -7,6 +7,7 @@ check(found, rows=320)
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from steps.governance.documents import canonical
 from steps.governance.documents.manifest import PreparedCounts
@@ -64,7 +65,7 @@ class Survey:
             rejected_by_style=self.rejected_styles or None,
         )
 
-    @property
+    @cached_property
     def measured(self) -> measures.Measured:
         """Lengths, years and scrubbed personal data of the kept examples."""
         return measures.totals(line for group in self.giving for line in group.measured())

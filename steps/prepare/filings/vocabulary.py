@@ -58,8 +58,13 @@ def total(filings: "DataFrame") -> list[int]:
 
 def _added(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Return the sums of the texts' counts, one column a group."""
+    texts = (text for batch in batches for text in batch.column(0).drop_null().to_pylist())
+    yield pa.record_batch([pa.array([number]) for number in summed(texts)], schema=_SUMS)
+
+
+def summed(texts: Iterable[str]) -> list[int]:
+    """Return the sums of the counts of filings, given as text."""
     sums = np.zeros(GROUPS, np.int64)
-    for batch in batches:
-        for text in batch.column(0).drop_null().to_pylist():
-            sums += np.array(text.split(","), np.int64)
-    yield pa.record_batch([pa.array([number]) for number in sums.tolist()], schema=_SUMS)
+    for text in texts:
+        sums += np.array(text.split(","), np.int64)
+    return [int(number) for number in sums]

@@ -1,12 +1,12 @@
-"""The links of few texts, in one task: the steps of `links` without a shuffle or join between them.
+"""The links of few texts: the steps of `links` without a shuffle or join between them.
 
-    map_in_arrow(texts.repartition(1), linked, LINKED)      # TEXTS, at most MOST of them
+    near, family = links(texts)      # a table with TEXTS, at most MOST rows
 
 Of few texts, most of the cost of `links` is that of its plan: two shuffles, and two joins past
 which all sets of shingles go. The functions that decide are the same.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -20,27 +20,10 @@ TEXTS = pa.schema(
     [*((name, pa.int64()) for name in SIDE if name != "shingles")]
     + [(name, pa.binary()) for name in ("shingles", "bands")]
 )
-# `near_row`: the example that is kept instead of this one. `family_rank`: of its family's earliest.
-LINKED = pa.schema([(name, pa.int64()) for name in ("row", "near_row", "family_rank")])
 MOST = candidates.BUCKET_ROWS_PER_TASK // KEYS  # about 25 MB of sets and sketches
 _PAIRS_AT_ONCE = 2_048  # with both sets, some MB
 
 Ints = npt.NDArray[np.int64]
-
-
-def linked(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Yield `LINKED` of the texts with an edge."""
-    texts = pa.Table.from_batches(
-        [batch.select(TEXTS.names).cast(TEXTS) for batch in batches], schema=TEXTS
-    )
-    near, family = links(texts)
-    rows = np.union1d(*(np.fromiter(found, np.int64) for found in (near, family)))
-    columns = (
-        pa.array(rows),
-        *(pa.array([found.get(row) for row in rows.tolist()], pa.int64())
-          for found in (near, family)),
-    )  # fmt: skip
-    yield pa.record_batch(list(columns), schema=LINKED)
 
 
 def links(texts: pa.Table) -> tuple[dict[int, int], dict[int, int]]:

@@ -5,7 +5,7 @@
 
 What is shuffled of an example: 33 bucket rows of 24 bytes, its candidate pairs (16 bytes each, at
 most 4 a key, about one in all), and for each pair the two sets of shingles, 4 bytes a shingle.
-Of few examples all is decided in one task (`at_once`).
+Of few examples all is decided without Spark (`at_once`).
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from steps.prepare.arrow_tasks import map_in_arrow
-from steps.prepare.repeats import at_once, candidates, components, likeness
-from steps.prepare.repeats.at_once import LINKED
+from steps.prepare.repeats import candidates, components, likeness
 from steps.prepare.repeats.likeness import OF_FAMILY, OF_NEAR, SIDE, side
 from steps.prepare.rounds.rounds import Rounds
 from steps.prepare.rounds.shards import Shard
@@ -23,6 +22,8 @@ from steps.prepare.rounds.shards import Shard
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+# `near_row`: the example that is kept instead of this one. `family_rank`: of its family's earliest.
+LINKED = pa.schema([(name, pa.int64()) for name in ("row", "near_row", "family_rank")])
 SKETCH = ("rank", "bands")
 SETS = tuple(name for name in SIDE if name != "row")
 # A pair whose first side is known: the second one's row, and what the first one brings.
@@ -30,12 +31,6 @@ _BEGUN = pa.schema(
     [("b", pa.int64())]
     + [(side(name, "a"), pa.binary() if name == "shingles" else pa.int64()) for name in SIDE]
 )
-
-
-def of_few(texts: "DataFrame") -> "DataFrame":
-    """Return the links of at most `at_once.MOST` usable examples (`at_once.TEXTS`)."""
-    few = texts.select(*at_once.TEXTS.names).repartition(1)
-    return map_in_arrow(few, at_once.linked, LINKED)
 
 
 def links(

@@ -26,7 +26,17 @@ def share(frames: "Iterable[DataFrame]", rounds: Rounds) -> float:
     """Return the share, to six digits; 0 if eval has no n-gram."""
     sides = (map_in_arrow(rows.select("split", "grams"), _sides, _SIDES) for rows in frames)
     found = [_counted(rows) for rows in rounds.by("gram", sides, _SIDES, kind="grams")]
-    return round(sum(shared for _, shared in found) / max(sum(all_ for all_, _ in found), 1), 6)
+    return _share(*map(sum, zip(*found, strict=True)))
+
+
+def of_texts(asked: Iterable[bytes], taught: Iterable[bytes]) -> float:
+    """Return the share for the n-grams of texts of eval and of train, held in memory."""
+    one, other = (np.unique(np.frombuffer(b"".join(grams), np.int64)) for grams in (asked, taught))
+    return _share(len(one), len(np.intersect1d(one, other, assume_unique=True)))
+
+
+def _share(of_eval: int, shared: int) -> float:
+    return round(shared / max(of_eval, 1), 6)
 
 
 def _counted(sides: "DataFrame") -> tuple[int, int]:

@@ -9,6 +9,7 @@ a company's rejected rows.
 """
 
 from collections.abc import Iterable
+from sys import intern
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -22,19 +23,18 @@ from steps.prepare.rounds.rounds import AT_ONCE, Rounds
 from steps.prepare.schemas import REJECTED
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame
+    from pyspark.sql import Column, DataFrame, Row
 
 # The details of these reasons are the same for many filings and quote no filing.
-_DETAILED = (INVALID, NOT_UTF8)
-_FILING = ("filing_id", "raw_sha256")
-_GROUP = ("kind", "cik", "reason", "split", "remark")
+DETAILED = (INVALID, NOT_UTF8)
+IDENTITY = ("filing_id", "raw_sha256")
 # Between the rounds: rows, and their filings.
 _ROWS = pa.schema(
-    [(name, pa.string()) for name in ("key", *_GROUP, *_FILING, "share", "print")]
+    [(name, pa.string()) for name in ("key", *groups.KEY, *IDENTITY, "share", "print")]
     + [(name, pa.int32()) for name in ("year", *measures.MEASURES)]
 )
 _FILINGS = pa.schema(
-    [(name, pa.string()) for name in ("key", *_GROUP, *_FILING, "prints")]
+    [(name, pa.string()) for name in ("key", *groups.KEY, *IDENTITY, "prints")]
     + [("year", pa.int32()), *((name, pa.int64()) for name in ("rows", *measures.MEASURES))]
 )
 
@@ -47,12 +47,14 @@ def survey(frames: "Iterable[DataFrame]", rounds: Rounds = AT_ONCE) -> Survey:
     """
     of_rows = rounds.by("key", map(_of_rows, frames), _ROWS, kind="survey")
     filings = rounds.by("key", map(_by_filing, of_rows), _FILINGS, kind="survey_filings")
-    found = [
-        Group(**row.asDict() | {"filings": tuple(sorted(row["filings"]))})
-        for frame in filings
-        for row in _by_company(frame).collect()
-    ]
-    return Survey(tuple(sorted(found, key=_order)))
+    found = [_group(row) for frame in filings for row in _by_company(frame).collect()]
+    return Survey(tuple(sorted(found, key=Group.order)))
+
+
+def _group(row: "Row") -> Group:
+    """Return a row of `_by_company`; there are as many as companies, so names are held once."""
+    named = {name: intern(row[name]) for name in groups.KEY if row[name] is not None}
+    return Group(**row.asDict() | named | {"filings": tuple(sorted(row["filings"]))})
 
 
 def _of_rows(rows: "DataFrame") -> "DataFrame":
@@ -60,7 +62,7 @@ def _of_rows(rows: "DataFrame") -> "DataFrame":
     from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
 
     kept_example = decision.usable()
-    remark = F.when(F.col("reason").isin(*_DETAILED), F.col("detail")).when(
+    remark = F.when(F.col("reason").isin(*DETAILED), F.col("detail")).when(
         F.col("reason").isNull(), F.col("ignored")
     )
     of_kept = F.sha2(F.concat_ws(SEPARATOR, "fingerprint", "family_id"), 256)
@@ -69,7 +71,7 @@ def _of_rows(rows: "DataFrame") -> "DataFrame":
         *("kind", "cik", "reason", "split", "year", *measures.MEASURES),
         remark.alias("remark"),
         F.when(kept_example, of_kept).otherwise(_of_rejected()).alias("print"),
-        *(F.when(kept_example, F.col(name)).alias(name) for name in _FILING),
+        *(F.when(kept_example, F.col(name)).alias(name) for name in IDENTITY),
     ).withColumn("share", share)
     key = F.concat_ws("/", "cik", F.coalesce("filing_id", "share"))
     return made.withColumn("key", key).select(*_ROWS.names)
@@ -79,7 +81,7 @@ def _by_filing(rows: "DataFrame") -> "DataFrame":
     """Return `_FILINGS`: a row for each filing, or 256th of a company's rejected rows."""
     from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
 
-    grouped = rows.groupBy(*_GROUP, *_FILING, "share").agg(
+    grouped = rows.groupBy(*groups.KEY, *IDENTITY, "share").agg(
         F.count(F.lit(1)).alias("rows"), _digest("print").alias("prints"), *measures.sums()
     )
     return grouped.withColumn("key", F.coalesce("cik", F.lit(""))).select(*_FILINGS.names)
@@ -89,9 +91,9 @@ def _by_company(filings: "DataFrame") -> "DataFrame":
     from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
 
     member = F.concat_ws(
-        groups.SEPARATOR, *_FILING, F.col("rows").cast("string"), *measures.texts()
+        groups.SEPARATOR, *IDENTITY, F.col("rows").cast("string"), *measures.texts()
     )
-    return filings.groupBy(*_GROUP).agg(
+    return filings.groupBy(*groups.KEY).agg(
         F.sum("rows").alias("rows"),
         F.concat_ws(",", *(F.sum(name).cast("string") for name in measures.STYLES.values())).alias(
             "styles"
@@ -106,10 +108,6 @@ def _digest(column: str) -> "Column":
     from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
 
     return F.sha2(F.array_join(F.array_sort(F.collect_list(column)), ""), 256)
-
-
-def _order(group: Group) -> tuple[str, ...]:
-    return tuple(getattr(group, name) or "" for name in _GROUP)
 
 
 def _of_rejected() -> "Column":

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from steps.trace.answer import Answer
 from steps.trace.history import split
 from steps.trace.page.drawing import draw
-from steps.trace.text import by, did, in_order, plain, short
+from steps.trace.text import by, decided, did, in_order, plain, short
 
 _MOST_ROWS = 200  # of one table of the page
 
@@ -37,6 +37,8 @@ def render(answer: Answer) -> str:
         parts={title: _rows(answer, in_order(nodes)) for title, nodes in parts.items()},
         filing=answer.extra.get("filing"),
         acts=answer.extra.get("principal", {}).get("acts"),
+        packages=answer.extra.get("model_packages"),
+        decided=decided,
         did=did,
         most=_MOST_ROWS,
     )

@@ -134,7 +134,9 @@ def in_aws(client: Any) -> Iterator[str]:
         for each in getattr(client(service), operation)().get(key, ()):
             if each.get("State") != "deleted" and each.get("state") != "TERMINATED":
                 yield str(each[name])
-    yield from client("sqs").list_queues().get("QueueUrls", ())
+    for url in client("sqs").list_queues().get("QueueUrls", ()):
+        if not url.endswith("-notices"):  # the embedded environment's own, of no template
+            yield url
     kms = client("kms")
     for key_id in [each["KeyId"] for each in kms.list_keys()["Keys"]]:
         if kms.describe_key(KeyId=key_id)["KeyMetadata"]["KeyManager"] == "CUSTOMER":

@@ -172,6 +172,9 @@ _TAKE: dict[str, Callable[[Client, Resource], Any]] = {
     "AWS::ECR::Repository": lambda client, one: client("ecr").delete_repository(
         repositoryName=one.physical, force=True
     ),
+    "AWS::SageMaker::ModelPackageGroup": _of(
+        "sagemaker", "delete_model_package_group", "ModelPackageGroupName"
+    ),
     "AWS::SecretsManager::Secret": _of("secretsmanager", "delete_secret", "SecretId"),
     "AWS::IAM::Role": _role,
 }

@@ -2,6 +2,9 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
 
 from pipeline.report import origin_sections
 from steps.governance.documents import model_package
@@ -14,11 +17,12 @@ Trace = Callable[..., Done]
 
 
 @contextmanager
-def registry(trace: Trace, bucket: Bucket) -> Iterator[tuple[SageMakerStub, list[str], str]]:
+def registry(
+    trace: Trace, bucket: Bucket, model: tuple[str, int] | None = None
+) -> Iterator[tuple[SageMakerStub, list[str], str]]:
     """A registry with the package of one version, and the words of its question."""
-    execution = next(each for each in bucket.made.plain if each.model and each.filings)
-    assert execution.model
-    name, number = execution.model
+    first = next(each.model for each in bucket.made.plain if each.model and each.filings)
+    name, number = model or first or ("", 0)
     words = [f"--evidence-uri={bucket.evidence}", f"--model={name}@{number}"]
     (version,) = trace(*words, "--json").document["model_versions"]
     stub = SageMakerStub()
@@ -48,6 +52,44 @@ def test_the_package_of_the_record_is_named_with_its_status(bucket: Bucket, trac
         assert "model_packages" not in trace(*words, option, "--offline", "--json").document
         (section,) = origin_sections.packages(done.document)
         assert ours in str(section)
+
+
+@pytest.mark.parametrize("last", ["approve", "revoke", None])
+def test_it_shows_who_decided_last_on_every_form(
+    bucket: Bucket, trace: Trace, tmp_path: Path, last: str | None
+) -> None:
+    acts = {(each["model"], each["version"]): each for each in
+            sorted(bucket.made.approvals, key=lambda each: each["at"])}  # fmt: skip
+    undecided = [each.model for each in bucket.made.plain if each.model and each.model not in acts]
+    model = next((each for each, act in acts.items() if act["action"] == last), undecided[0])
+    page = tmp_path / "lineage.html"
+    with registry(trace, bucket, model) as (_, words, url):
+        place = {"AWS_ENDPOINT_URL_SAGEMAKER": url}
+        option = f"--model-package-group={GROUP}"
+        document = trace(*words, option, "--json", **place).document
+        shown = trace(*words, option, f"--html={page}", **place)
+        table = trace(*words, option, **place).out
+    assert shown.code == 0, shown.err
+    (found,) = document["model_packages"]
+    if last is None:
+        assert found["decided"] is None
+        text = "none"
+    else:
+        verb = {"approve": "approved", "revoke": "revoked"}[last]
+        at = acts[model]["at"]
+        text = f"{verb} as champion by approver@example.com {at}"
+        assert found["decided"] == {
+            "verb": verb, "alias": "champion", "who": "approver@example.com", "at": at,
+            "reason": "good",
+        }  # fmt: skip
+    html = page.read_text(encoding="utf-8")
+    row = html[html.index("SageMaker’s registry") :].partition("</table>")[0]
+    assert f"<td>PendingManualApproval</td>\n    <td>{text}</td>" in row
+    assert f'<td class="name">{found["arn"]}</td>' in row
+    # the terminal's table folds long cells
+    assert set(text.split()) <= set(table[table.index("SageMaker's registry") :].split())
+    (section,) = origin_sections.packages(document)
+    assert text in str(section)
 
 
 def test_a_registry_that_refuses_is_a_note(bucket: Bucket, trace: Trace) -> None:

@@ -11,7 +11,9 @@ import atexit
 import os
 import runpy
 import sys
+import threading
 from pathlib import Path
+from typing import NoReturn
 
 
 def main() -> None:
@@ -36,7 +38,28 @@ def main() -> None:
     os.environ["SPARK_REMOTE"] = f"sc://127.0.0.1:{port}"
     sys.argv = sys.argv[1:]
     sys.path[0] = str(Path(sys.argv[0]).parent)  # as `python <entry point>` would have it
-    runpy.run_path(sys.argv[0], run_name="__main__")
+    _leave(_code_of(sys.argv[0]))
+
+
+def _code_of(entry_point: str) -> int:
+    """Run the entry point and return its exit code; an exception that it raises is not caught."""
+    try:
+        runpy.run_path(entry_point, run_name="__main__")
+    except SystemExit as end:
+        if end.code is None or isinstance(end.code, int):
+            return end.code or 0
+        raise
+    return 0
+
+
+def _leave(code: int) -> NoReturn:
+    """End as Python does (`Py_FinalizeEx`), but free no object: a tenth of a small job's time."""
+    # Executors end, then other threads are waited for
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()  # logs are written, and the server stops
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,8 @@ from steps.prepare.delta.data_files import Batches, Task, file_system
 from steps.prepare.delta.staging import tasks
 from steps.prepare.delta.staging.interface import Kernel
 from steps.prepare.delta.staging.leased import Left
-from steps.prepare.delta.staging.tasks import WRITTEN, Where, put_parts
+from steps.prepare.delta.staging.segments import WRITTEN, put_parts
+from steps.prepare.delta.staging.tasks import Where
 
 REPORT = pa.schema([*WRITTEN, pa.field("left", pa.int64()), pa.field("done", pa.int64())])
 

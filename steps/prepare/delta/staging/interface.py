@@ -49,6 +49,9 @@ class Staged(Protocol):
     def shards(self, kind: str) -> int:
         """Return in how many shards to decide about the rows of a kind; 1 if the engine spills."""
 
+    def count(self, kind: str) -> int:
+        """Return the number of the rows of a kind."""
+
     def read(self, kind: str, columns: Sequence[str], shard: Shard = WHOLE) -> "DataFrame":
         """Return these columns of the rows of one kind, and `row` (bigint), which names the row.
 

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from sys import intern
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -29,7 +30,8 @@ from steps.prepare.delta.staging import first_pass, leased, tasks
 from steps.prepare.delta.staging.first_pass import Source
 from steps.prepare.delta.staging.interface import CARRIED, Kernel
 from steps.prepare.delta.staging.leased import Left
-from steps.prepare.delta.staging.tasks import File, Kept, Stack, Where
+from steps.prepare.delta.staging.segments import WRITTEN, Segment, Stack
+from steps.prepare.delta.staging.tasks import Kept, Where
 from steps.prepare.delta.store import Place
 from steps.prepare.rounds.shards import WHOLE, Shard, Sharding
 from steps.prepare.schemas import files_for
@@ -44,6 +46,7 @@ _FEWEST_TASKS = os.cpu_count() or 1
 _DELETIONS_AT_ONCE = 16
 # Decided about at once, on an engine that keeps in memory what it groups and joins: about 100 MiB.
 ROWS_OF_A_SHARD = 50_000
+_OF_SEGMENT = ("offset", "size", "sha256", "rows", "shard")
 
 
 @dataclass(frozen=True)
@@ -62,8 +65,11 @@ class StagedFiles:
         """See `Staged`: only an engine behind Spark Connect is taken for one that does not."""
         from pyspark.sql.utils import is_remote
 
-        rows = sum(stack[0].rows for stack in self.by_kind[kind])
-        return max(1, -(-rows // ROWS_OF_A_SHARD)) if is_remote() else 1
+        return max(1, -(-self.count(kind) // ROWS_OF_A_SHARD)) if is_remote() else 1
+
+    def count(self, kind: str) -> int:
+        """See `Staged`."""
+        return sum(stack[0].rows for stack in self.by_kind[kind])
 
     def read(self, kind: str, columns: Sequence[str], shard: Shard = WHOLE) -> "DataFrame":
         """See `Staged`."""
@@ -75,11 +81,14 @@ class StagedFiles:
             sum(part.size for part in files[at] if set(part.columns) & {*columns, "row"})
             for at in there
         ]
-        groups = [[there[at] for at in group] for group in grouped(sizes, tasks=_FEWEST_TASKS)]
+        groups = [
+            [(there[at], files[there[at]]) for at in group]
+            for group in grouped(sizes, tasks=_FEWEST_TASKS)
+        ]
         numbers = self.spark.range(0, len(groups), 1, at_most(max(len(groups), 1)))
         schema = tasks.selected(whole, columns, pa.field("row", pa.int64()))
         task = tasks.reading(
-            *self._where, files, groups, schema.names if "row" in whole.names else columns
+            *self._where, groups, schema.names if "row" in whole.names else columns
         )
         return map_in_arrow(numbers, task, schema)
 
@@ -95,7 +104,7 @@ class StagedFiles:
     ) -> int:
         """See `Staged`: in files like those of the kernel's rows."""
         task = tasks.keeping(*self._where, self.prefix, Kept(kind, schema, sharding))
-        made = map_in_arrow(rows.select(*schema.names), task, tasks.WRITTEN)
+        made = map_in_arrow(rows.select(*schema.names), task, WRITTEN)
         found = leased.again(made.collect, (self.keys,), doing=f"keep the rows of kind {kind}")
         self.kept[kind] = schema
         self.by_kind.setdefault(kind, []).extend(_stacks(found, (tuple(schema.names),)))
@@ -160,10 +169,10 @@ def _stacks(found: Iterable[Any], parts: Sequence[tuple[str, ...]]) -> list[Stac
 
     Equal rows that were staged twice have equal paths: they are as many stacks.
     """
-    ordered = sorted(found, key=lambda row: (row["first"], row["path"]))
+    ordered = sorted(found, key=lambda row: (row["first"], row["path"], row["offset"]))
     by_part = (
         [
-            File(row["path"], row["size"], columns, row["rows"], row["shard"])
+            Segment(intern(row["path"]), columns, *(row[name] for name in _OF_SEGMENT))
             for row in ordered
             if row["part"] == part
         ]

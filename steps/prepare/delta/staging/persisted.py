@@ -36,10 +36,17 @@ class Persisted:
 
     frame: "DataFrame"
     kept: "dict[str, DataFrame]" = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
 
     def shards(self, kind: str) -> int:
         """See `Staged`: Spark spills."""
         return 1
+
+    def count(self, kind: str) -> int:
+        """See `Staged`."""
+        if kind not in self.counts:
+            self.counts[kind] = (self.kept[kind] if kind in self.kept else self._of(kind)).count()
+        return self.counts[kind]
 
     def read(self, kind: str, columns: Sequence[str], shard: Shard = WHOLE) -> "DataFrame":
         """See `Staged`; there is one shard."""

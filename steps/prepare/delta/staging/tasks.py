@@ -1,15 +1,14 @@
 """Rows of a kernel in files that no commit names, so that nothing is computed twice.
 
     keeping(location, options, prefix, kept)                    # rows in, files out
-    reading(location, options, files, columns)                  # their columns, and `row`
+    reading(location, options, groups, columns)                 # their columns, and `row`
     taking(location, options, files, columns)                   # the wanted rows of them
 
 Each function makes a task for `mapInArrow`; the vended keys travel inside it
-(`steps.prepare.delta.data_files`). A file is fetched by one request and compared with its sha256,
-which is part of its name. The kernel's rows are written by `first_pass`.
+(`steps.prepare.delta.data_files`), and so do the names of the files that it reads, no others. The
+files have the form of `segments`. The kernel's rows are written by `first_pass`.
 """
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -19,17 +18,12 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from steps.governance.errors import IntegrityError
 from steps.prepare.arrow_tasks import bounded, exactly
-from steps.prepare.delta.data_files import Batches, Task, file_system, put
+from steps.prepare.delta.data_files import Batches, Task, file_system
 from steps.prepare.delta.staging.interface import CARRIED
+from steps.prepare.delta.staging.segments import WRITTEN, Stack, columns_of, put_shards
 from steps.prepare.rounds.shards import Sharding
 
-# `first` is the path of the first part of the same rows.
-WRITTEN = pa.schema(
-    [(name, pa.string()) for name in ("path", "kind", "first")]
-    + [(name, pa.int64()) for name in ("size", "rows", "part", "shard")]
-)
 FILE_BYTES = 16 << 20  # of Arrow data, in memory
 _KEYS_AT_ONCE, _EXAMPLES_AT_ONCE = 8_192, 2_048  # rows of a batch
 ROW_BITS = 32  # `row` is the number of the file, then the position in it
@@ -43,17 +37,6 @@ class Where(NamedTuple):
 
 
 @dataclass(frozen=True)
-class File:
-    """A staged file: its path below the table, size in bytes, rows, columns, and its shard."""
-
-    path: str
-    size: int
-    columns: tuple[str, ...]
-    rows: int
-    shard: int
-
-
-@dataclass(frozen=True)
 class Kept:
     """Rows that are kept as a kind: their columns, and their shards if there are several."""
 
@@ -62,49 +45,21 @@ class Kept:
     sharding: Sharding | None = None
 
 
-Stack = tuple[File, ...]  # the parts of the same rows, in the same order
-
-
 def selected(schema: pa.Schema, names: Sequence[str], *others: pa.Field) -> pa.Schema:
     """Return these columns of a kernel's schema, and the others."""
     return pa.schema([*(schema.field(name) for name in names), *others])
 
 
-def put_parts(
-    store: "pa.fs.FileSystem", prefix: str, parts: Sequence[pa.Table], *, kind: str, shard: int = 0
-) -> list[dict[str, str | int]]:
-    """Write the parts of some rows; return their report."""
-    import pyarrow.parquet as pq
-
-    found: list[dict[str, str | int]] = []
-    for part, table in enumerate(parts):
-        sink = pa.BufferOutputStream()
-        pq.write_table(
-            table, sink, compression="zstd", use_dictionary=False, write_statistics=False
-        )
-        content = bytes(sink.getvalue())
-        path = f"{prefix}-{hashlib.sha256(content).hexdigest()}.parquet"
-        put(store, path, content)
-        first = found[0]["path"] if found else path
-        found.append(
-            {"path": path, "kind": kind, "size": len(content), "rows": table.num_rows}
-            | {"part": part, "first": first, "shard": shard}
-        )
-    return found
-
-
 def keeping(location: str, options: Mapping[str, str], prefix: str, kept: Kept) -> Task:
-    """Return a task that writes its rows, some MB a file, each shard into separate files."""
+    """Return a task that writes its rows, some MB a file, each shard as a segment."""
 
     def keep(batches: Batches) -> Iterator[pa.RecordBatch]:
         store = file_system(location, options)
         for rows in _gathered(exactly(batch, kept.schema) for batch in batches):
             table = pa.Table.from_batches(rows, schema=kept.schema)
-            for shard, part in _sharded(table, kept.sharding):
-                report = put_parts(
-                    store, f"{prefix}{kept.kind}", [part], kind=kept.kind, shard=shard
-                )
-                yield pa.RecordBatch.from_pylist(report, schema=WRITTEN)
+            shards = _sharded(table, kept.sharding)
+            report = put_shards(store, f"{prefix}{kept.kind}", shards, kind=kept.kind)
+            yield pa.RecordBatch.from_pylist(report, schema=WRITTEN)
 
     return keep
 
@@ -120,8 +75,12 @@ def _sharded(table: pa.Table, sharding: Sharding | None) -> Iterator[tuple[int, 
     else:
         numbers = pl.Series(column).hash(seed=0).to_numpy()
     shards = (numbers % sharding.of).astype(np.int64)
-    for shard in np.unique(shards).tolist():
-        yield shard, table.filter(pa.array(shards == shard))
+    ordered = table.take(pa.array(np.argsort(shards, kind="stable"))).combine_chunks()
+    found, counts = np.unique(shards, return_counts=True)
+    first = 0
+    for shard, count in zip(found.tolist(), counts.tolist(), strict=True):
+        yield shard, ordered.slice(first, count)
+        first += count
 
 
 def _gathered(batches: Batches) -> Iterator[list[pa.RecordBatch]]:
@@ -141,17 +100,18 @@ def _gathered(batches: Batches) -> Iterator[list[pa.RecordBatch]]:
 def reading(
     location: str,
     options: Mapping[str, str],
-    files: Sequence[Stack],
-    groups: Sequence[Sequence[int]],
+    groups: Sequence[Sequence[tuple[int, Stack]]],
     columns: Sequence[str],
 ) -> Task:
-    """Return a task that reads groups of files: the columns, and `row` if it is not one."""
+    """Return a task that reads groups of numbered stacks: the columns, and `row` if not one."""
 
     def read(numbers: Batches) -> Iterator[pa.RecordBatch]:
         store = file_system(location, options)
         for batch in numbers:
-            for number in (file for group in batch.column(0).to_pylist() for file in groups[group]):
-                table = _table(store, files[number], columns)
+            for number, stack in (
+                one for group in batch.column(0).to_pylist() for one in groups[group]
+            ):
+                table = _table(store, stack, columns)
                 if "row" not in columns:
                     first = number << ROW_BITS
                     rows = pa.array(range(first, first + table.num_rows), pa.int64())
@@ -196,30 +156,11 @@ def _runs(ordered: pa.ChunkedArray) -> tuple[list[int], list[int]]:
 
 def _table(store: "pa.fs.FileSystem", stack: Stack, columns: Sequence[str]) -> pa.Table:
     """Return the columns, from those parts only that have one of them."""
-    wanted = ((file, [name for name in file.columns if name in columns]) for file in stack)
+    wanted = ((part, [name for name in part.columns if name in columns]) for part in stack)
     found = {
         name: column
-        for file, names in wanted
+        for segment, names in wanted
         if names
-        for name, column in zip(names, _columns(store, file, names), strict=True)
+        for name, column in zip(names, columns_of(store, segment, names), strict=True)
     }
     return pa.table([found[name] for name in columns], names=list(columns))
-
-
-def _columns(
-    store: "pa.fs.FileSystem", file: File, columns: Sequence[str]
-) -> list[pa.ChunkedArray]:
-    import pyarrow.parquet as pq
-
-    with store.open_input_file(file.path) as source:
-        content = source.read(file.size)
-    found = hashlib.sha256(content).hexdigest()
-    if not file.path.endswith(f"-{found}.parquet"):
-        raise IntegrityError(
-            f"a staged file is not what was written: {file.path}",
-            expected=f"{file.size} bytes with the sha256 in its name",
-            got=f"{len(content)} bytes, sha256 {found}",
-            do="find out who else can write there; then start a new execution",
-        )
-    table = pq.read_table(pa.BufferReader(content), columns=list(columns), use_threads=False)
-    return [table[name] for name in columns]

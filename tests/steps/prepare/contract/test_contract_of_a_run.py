@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from deltalake import DeltaTable
 
-from scripts.prepare_bench import broken_input
+from scripts.prepare_bench.broken_input import kinds as broken_input
 from scripts.prepare_bench.corpus import filings
 from steps.governance.documents.manifest import Prepared
 from steps.governance.errors import GovernanceError

@@ -16,7 +16,7 @@ from steps.governance.storage import leases
 from steps.governance.storage.leases import Lending, Lent, is_due, is_over
 from steps.governance.unity_catalog.credentials import Access, Credential, utc_now
 from steps.prepare.delta import data_files, raw_files
-from steps.prepare.delta.staging import first_pass, kept, leased, tasks
+from steps.prepare.delta.staging import first_pass, kept, leased, segments, tasks
 from steps.prepare.delta.staging.first_pass import Source, staging
 from steps.prepare.delta.staging.interface import Kernel
 from steps.prepare.delta.staging.tasks import Where
@@ -151,7 +151,7 @@ def test_rows_of_a_file_that_was_refused_when_the_keys_had_ended_are_made_again(
             raise PermissionError("AccessDenied")
         real(files, path, content)
 
-    monkeypatch.setattr(tasks, "put", put)
+    monkeypatch.setattr(segments, "put", put)
     assert made.rows() == ALL
     assert len(refused) == 2
     assert made.actions == 3
@@ -163,7 +163,7 @@ def test_a_refusal_while_the_keys_are_good_is_an_error(
     def put(*_: Any) -> None:
         raise PermissionError("AccessDenied")
 
-    monkeypatch.setattr(tasks, "put", put)
+    monkeypatch.setattr(segments, "put", put)
     with pytest.raises(PermissionError):
         Pass(tmp_path, clock).rows()
 
@@ -175,7 +175,7 @@ def test_a_pass_without_progress_ends_with_the_reason(
         clock.passed += LIFE * 2
         raise PermissionError("AccessDenied")
 
-    monkeypatch.setattr(tasks, "put", put)
+    monkeypatch.setattr(segments, "put", put)
     made = Pass(tmp_path, clock)
     with pytest.raises(CredentialsExpired, match=r"3 attempts without progress.*3600 s"):
         made.rows()
@@ -239,7 +239,7 @@ def test_an_action_that_fails_with_good_keys_is_not_repeated(clock: Clock) -> No
 
 
 def test_the_report_has_the_columns_of_a_file_and_of_what_is_left() -> None:
-    assert first_pass.REPORT.names == [*tasks.WRITTEN.names, "left", "done"]
+    assert first_pass.REPORT.names == [*segments.WRITTEN.names, "left", "done"]
 
 
 @pytest.mark.parametrize("ended", [True, False])

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from steps.prepare.repeats import at_once, links, sketch
@@ -48,17 +49,17 @@ def linked(
         AT_ONCE,
         count=len(rows),
     )
-    assert found.columns == at_once.LINKED.names
-    made_of = [
-        {
-            each["row"]: (each["near_row"], each["family_rank"])
-            for each in frame.collect()
-            if each["near_row"] is not None or each["family_rank"] is not None
-        }
-        for frame in (found, links.of_few(frame))
-    ]
-    assert made_of[0] == made_of[1], "joins and one task give the same links"
-    return made_of[0]
+    assert found.columns == links.LINKED.names
+    made_of = {
+        each["row"]: (each["near_row"], each["family_rank"])
+        for each in found.collect()
+        if each["near_row"] is not None or each["family_rank"] is not None
+    }
+    texts = pa.Table.from_pylist([row.asDict() for row in frame.collect()], at_once.TEXTS)
+    near, family = at_once.links(texts)
+    in_one = {row: (near.get(row), family.get(row)) for row in near.keys() | family.keys()}
+    assert made_of == in_one, "joins and one task give the same links"
+    return made_of
 
 
 def pairs(share: float, seed: int) -> list[tuple[list[str], list[str]]]:

@@ -13,6 +13,8 @@ from steps.governance.errors import GovernanceError
 from steps.prepare.bounds import Bounds, SplitRule
 from steps.prepare.delta.staging import kept, tasks
 from steps.prepare.filings import decision
+from steps.prepare.task_mix import COMPARE
+from steps.prepare.verdict import few
 from tests.steps.prepare.support import edited, fakes
 from tests.steps.prepare.support.world import World
 
@@ -64,6 +66,22 @@ def files(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     return found
 
 
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> list[set[int]]:
+    """The shards of the kept rows that each plan of one step names."""
+    found = list[set[int]]()
+    real = tasks.reading
+
+    def seen(location: str, options: Any, groups: Any, columns: Any) -> Any:
+        named = [segment for group in groups for _, stack in group for segment in stack]
+        if named and "-keyed-" in named[0].path:
+            found.append({segment.shard for segment in named})
+        return real(location, options, groups, columns)
+
+    monkeypatch.setattr(tasks, "reading", seen)
+    return found
+
+
 @pytest.mark.parametrize(
     "split", [SplitRule(), SplitRule("family"), SplitRule("year", 2_019)], ids=lambda rule: rule.by
 )
@@ -72,6 +90,7 @@ def test_several_rounds_give_the_rows_and_digests_of_one(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     files: list[tuple[str, int]],
+    read: list[set[int]],
     split: SplitRule,
 ) -> None:
     changes = {"contract": ANY, "split": split, "eval_fraction": 0.3}
@@ -83,9 +102,11 @@ def test_several_rounds_give_the_rows_and_digests_of_one(
     monkeypatch.setattr(kept, "ROWS_OF_A_SHARD", 40)
     monkeypatch.setattr(tasks, "FILE_BYTES", 4_000)
     several = content(worlds[1], worlds[1].run(**changes))
-    assert several == one  # the links of `one` are made in one task, those of `several` by joins
+    assert several == one  # `one` is decided in one task, `several` by Spark's plans
     for kind in ("keyed", "once", "buckets", "pairs", "begun", "edges", "asked", "survey", "grams"):
         assert len({shard for name, shard in files if name == kind}) > 1, kind
+    assert len(read) > 1
+    assert {len(shards) for shards in read} == {1}  # no plan names the files of all shards
     reasons = one["counts"].rejected_by_reason
     assert {"duplicate_filing", "duplicate_example", decision.NEAR_DUPLICATE} <= set(reasons)
     assert (decision.FAMILY_IN_TRAIN in reasons) == (split.by == "year")
@@ -106,3 +127,18 @@ def test_a_broken_contract_rejects_the_same_rows_in_several_rounds(
         found.append((str(refused.value), made["content_sha256"], reasons))
     assert found[0] == found[1]
     assert decision.CONTRACT_BROKEN in found[0][2]
+
+
+@pytest.mark.parametrize("seed", [11, pytest.param(12, marks=pytest.mark.long)])
+def test_few_rows_are_decided_in_one_task_as_by_the_plans_of_one_round(
+    spark: "SparkSession", tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    rows = [*corpus(), *edited.corpus(seed), *edited.two_years()]
+    found = []
+    for name, most in (("task", few.MOST), ("plans", 0)):
+        monkeypatch.setattr(few, "MOST", most)
+        world = World(spark, tmp_path / name, rows)
+        found.append(content(world, world.run(contract=ANY, tasks=edited.MIX)))
+    assert found[0] == found[1]
+    assert found[0]["counts"].examples_by_template[COMPARE]
+    assert len(found[0]["counts"].families_by_size) > 1

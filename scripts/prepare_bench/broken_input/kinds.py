@@ -1,17 +1,9 @@
-"""How much of broken input the data contract finds, and how often it refuses good input.
+"""The kinds of broken input, and what the contract finds of each."""
 
-    python -m scripts.prepare_bench.broken_input [--filings 120] [--clean 10]
-
-A clean corpus is the last run. Then 12 kinds of broken input at 3 rates, and clean corpora of other
-companies, go through Prepare's kernel, its decisions and the contract's default bounds. One line a
-kind: for each rate the checks that are broken, or a dash. The last line counts false alarms.
-"""
-
-import argparse
 import os
 import random
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -75,6 +67,9 @@ def _constant() -> str:
     return str(next(filings(1, seed=99, shape=SHAPE))["item_1a"])
 
 
+_SCHEMA = pa.schema([(name, pa.string()) for name in next(filings(1, seed=1, shape=SHAPE))])
+
+
 def broken(rows: Iterable[Row], kind: str, rate: float, *, seed: int) -> list[Row]:
     """Return the rows with this share of them, drawn by the seed, broken."""
     found = list(rows)
@@ -109,9 +104,8 @@ def alarms(found: Profile, earlier: Profile) -> list[ContractCheck]:
     return checks.broken(checks.checked(found, earlier, Bounds(), given=_GIVEN))
 
 
-def main() -> int:
-    """Print the table."""
-    arguments = _parse()
+def print_table(count: int, clean: int) -> None:
+    """Print a line for each kind, then what was found and the false alarms."""
     os.environ.setdefault("RUST_LOG", "error")
     from pysail.spark import SparkConnectServer
     from pyspark.sql import SparkSession
@@ -119,20 +113,20 @@ def main() -> int:
     server = SparkConnectServer()
     server.start()
     spark = SparkSession.builder.remote(f"sc://127.0.0.1:{server.listening_address[1]}").create()
-    earlier = profiled(spark, list(filings(arguments.filings, seed=1, shape=SHAPE)))
+    earlier = profiled(spark, list(filings(count, seed=1, shape=SHAPE)))
     found = dict.fromkeys(RATES, 0)
     print(f"{'kind':<18}" + "".join(f"{f'{rate:.0%}':<34}" for rate in RATES))
     for kind in KINDS:
         cells = []
         for rate in RATES:
-            rows = broken(filings(arguments.filings, seed=1, shape=SHAPE), kind, rate, seed=5)
+            rows = broken(filings(count, seed=1, shape=SHAPE), kind, rate, seed=5)
             names = [check.name for check in alarms(profiled(spark, rows), earlier)]
             found[rate] += bool(names)
             cells.append(", ".join(names)[:32] or "-")
         print(f"{kind:<18}" + "".join(f"{cell:<34}" for cell in cells), flush=True)
     false = [
-        alarms(profiled(spark, list(filings(arguments.filings, seed=seed, shape=SHAPE))), earlier)
-        for seed in range(100, 100 + arguments.clean)
+        alarms(profiled(spark, list(filings(count, seed=seed, shape=SHAPE))), earlier)
+        for seed in range(100, 100 + clean)
     ]
     print(
         "found "
@@ -140,21 +134,3 @@ def main() -> int:
     )
     print(f"false alarms: {sum(map(bool, false))} of {len(false)} clean corpora")
     spark.stop()
-    return 0
-
-
-_SCHEMA = pa.schema([(name, pa.string()) for name in next(filings(1, seed=1, shape=SHAPE))])
-
-
-def _parse() -> Any:
-    parser = argparse.ArgumentParser(
-        prog="python -m scripts.prepare_bench.broken_input",
-        description=(__doc__ or "").split("\n\n")[0],
-    )
-    parser.add_argument("--filings", type=int, default=120, help="of each corpus (default 120)")
-    parser.add_argument("--clean", type=int, default=10, help="clean corpora (default 10)")
-    return parser.parse_args()
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

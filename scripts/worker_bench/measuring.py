@@ -1,23 +1,5 @@
-"""Measure the register worker's steady state: memory, idle processor time, registrations a minute.
+"""The worker that is measured: its registrations, one after the other, and its idle time."""
 
-    python -m scripts.worker_bench                      # 1,000 executions, 30 s of idling
-    python -m scripts.worker_bench --executions 100 --idle-seconds 10
-
-One worker process registers executions from one queue, one after the other, each a new model with
-its own archive. AWS is ministack, the workspace is the embedded one, SageMaker is the tests' stub;
-all of them share this machine's cores, so the rate is a lower bound; on a busy machine compare
-the worker's processor seconds for each registration after the first tenth. Memory is the worker's
-resident set after each registration. Its growth is the difference of the medians of the second and
-the last tenth, because the first registrations import and cache, and its slope is that of the
-second half. At the end the worker waits for
-messages: its processor time over that is the idle share of one core.
-
-Exit code 1: memory grew by more than 16 MiB, idling took more than 1 % of a core, or not every
-execution is registered.
-"""
-
-import argparse
-import json
 import statistics
 import subprocess
 import sys
@@ -88,23 +70,13 @@ def slope(values: Sequence[float]) -> float:
     return statistics.linear_regression(range(len(values)), values).slope if values[1:] else 0.0
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Measure and print one JSON line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m scripts.worker_bench",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--executions", type=int, default=1000, help="default: 1000")
-    parser.add_argument("--idle-seconds", type=float, default=30.0, help="default: 30")
-    arguments = parser.parse_args(argv)
+def measured_in_a_fresh_environment(count: int, idle_seconds: float) -> Measured:
+    """Register so many executions by one worker, then let it wait."""
     with (
         tempfile.TemporaryDirectory() as folder,
         register_environment.started(Path(folder)) as environment,
     ):
-        measured = _measure(environment, arguments.executions, arguments.idle_seconds)
-    sys.stdout.write(json.dumps(measured.document()) + "\n")
-    return 0 if measured.holds and len(measured.rss) == arguments.executions else 1
+        return _measure(environment, count, idle_seconds)
 
 
 def _measure(environment: RegisterEnvironment, count: int, idle_seconds: float) -> Measured:
@@ -174,7 +146,3 @@ def _report(measured: Measured, count: int) -> None:
 
 def _tenths(count: int) -> list[int]:
     return [max(0, count * tenth // 10 - 1) for tenth in range(1, 11)] if count else []
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,18 +1,7 @@
-"""Measure what small files cost Prepare: CPU time over many files of one row and over one file.
+"""The two tables of the same rows, many files and one, and Prepare's job on each."""
 
-    python -m scripts.small_files [--files 620] [--factors 30]
-
-Both tables have the same rows; the last line is the ratio of the times. CPU time is that of the
-whole process, Sail's threads included, for one whole job. A job on another table runs first and is
-not counted. Each table then has `--runs` runs, alternately, and the least time of each counts,
-because other work on the machine only adds time. `--factors 0` makes filings without a section:
-they need hardly any text work, so most of the time is that of the files themselves.
-"""
-
-import argparse
 import json
 import os
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -26,11 +15,10 @@ from steps.prepare.job import Job
 from tests.steps.prepare.support import fakes
 
 
-def main() -> int:
-    """Write both tables, run the job on each, print the times."""
-    arguments = _parse()
+def measured(files: int, factors: int, runs: int) -> str:
+    """Write both tables, run the job on each, return the times."""
     os.environ.setdefault("RUST_LOG", "error")  # before Sail starts
-    rows = [_filing(number, arguments.factors) for number in range(arguments.files)]
+    rows = [_filing(number, factors) for number in range(files)]
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         spark, _server = _spark()  # the client of a collected server would never return
@@ -40,31 +28,13 @@ def main() -> int:
         }
         _job(spark, _table(folder / "first", [fakes.corpus()]), folder / "out" / "first")
         seconds: dict[str, list[float]] = {name: [] for name in tables}
-        for run in range(arguments.runs):
+        for run in range(runs):
             for name, location in tables.items():
                 began = time.process_time()
                 _job(spark, location, folder / "out" / f"{name}{run}")
                 seconds[name].append(time.process_time() - began)
         spark.stop()  # its threads end while the server still answers
-    print(summary(len(rows), seconds["one"], seconds["many"]))
-    return 0
-
-
-def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m scripts.small_files", description=(__doc__ or "").split("\n\n")[0]
-    )
-    parser.add_argument(
-        "--files", type=int, default=620, help="rows, and files of the second table (default 620)"
-    )
-    parser.add_argument(
-        "--factors",
-        type=int,
-        default=30,
-        help="risk factors of each filing (default 30, about 16 kB)",
-    )
-    parser.add_argument("--runs", type=int, default=3, help="jobs per table (default 3)")
-    return parser.parse_args()
+    return summary(len(rows), seconds["one"], seconds["many"])
 
 
 def summary(rows: int, one: list[float], many: list[float]) -> str:
@@ -143,7 +113,3 @@ def _job(spark: Any, raw: Path, root: Path) -> None:
     catalog.add("edgar.raw.filings", raw)
     store, evidence = DeltaRsStore(spark), fakes.MemoryEvidence()
     Job(fakes.arguments(root), catalog, store, evidence).run()  # type: ignore[arg-type]
-
-
-if __name__ == "__main__":
-    sys.exit(main())
