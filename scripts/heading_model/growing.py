@@ -26,7 +26,7 @@ _FEWEST_LINES = 40  # in a leaf
 _SMOOTHNESS = 5.0
 _RATE = 0.1
 _LEAVES, _DEPTH = 16, 5
-_TREES = 100
+_TREES = 150
 
 
 def for_doubt(judged: pl.DataFrame) -> dict[str, Any]:

@@ -33,7 +33,7 @@ from steps.prepare.text.section_features import SCORES
 _NEVER = -100_000
 
 WEIGHTS = Path(__file__).with_name("heading_weights.json")
-WEIGHTS_SHA256 = "27f9600b4e32bff7f0bc6f1b4b55ff247e83071387bce9dd0c3e636c35567ee1"
+WEIGHTS_SHA256 = "9ccc74195d2c7a3f6f88388658cb9d60362b7bc62938d098e68b3e44f015e804"
 
 Term = tuple[str, ...]
 Table = npt.NDArray[np.int32]

@@ -18,15 +18,14 @@ from steps.prepare.text.doubtful.trees import Trees
 from steps.prepare.text.section_features import SCORES
 from steps.prepare.text.sentences import first_sentence
 
-DOUBT: Final = 200  # hundredths; a score beyond it, on either side, is not in doubt
+# Hundredths; a paragraph is in doubt between them.
+SURELY_BODY: Final = -300
+SURELY_HEADING: Final = 400
 _FAR = -999
 _PLACES: Final = {"before": -1, "after": 1, "before_2": -2, "after_2": 2}
-_BELOW, _AROUND = 1_200, 600  # characters that are searched
+_NEIGHBOURS: Final = {"at_before": -1, "at_1": 1, "at_2": 2}
 _TEXTS = ("unit", "below", "before", "after")
-_PAIRS = (
-    ("unit", "below"), ("unit", "before"), ("unit", "after"), ("below", "before"),
-    ("below", "after"),
-)  # fmt: skip
+_PAIRS = (("unit", "before"), ("unit", "after"), ("below", "before"), ("below", "after"))
 _OF_SECTION: Final = (
     "shape", "shape_1", "shape_2", "run_in_share", "standing_rate", "run_in_rate", "usual_length",
     "usual_rest", "form_standing", "form_run_in", "standing_like_this", "run_in_like_this", "since",
@@ -35,7 +34,7 @@ _OF_SECTION: Final = (
 )  # fmt: skip
 _COUNTED: Final = (
     "is_run_in", "own_score", "title", "score_before", "score_after", "score_before_2",
-    "score_after_2", *(f"{a}_{b}" for a, b in _PAIRS), "shared", "shared_new",
+    "score_after_2", "unit_below", *(f"{a}_{b}" for a, b in _PAIRS), "shared", "shared_new",
     "modal_unit", "modal_next", "modal_then", "pronoun_unit", "pronoun_next", "also_unit",
     "also_next", "perfect_unit", "ours_unit", "harm_unit", "harm_before", "harm_below",
     "characters_unit", "characters_next", "characters_below", "characters_before",
@@ -68,57 +67,70 @@ def _replaced(scores: pl.Series, lines: pl.Series, by: pl.Series) -> pl.Series:
 
 def described(scored: pl.DataFrame) -> pl.DataFrame:
     """Return the doubtful paragraphs: `line` (their place) and `COLUMNS`."""
-    own = scored.select("row", "paragraph", "first", *SCORES, *_OF_SECTION).with_row_index("line")
-    near = own.with_columns(best=pl.max_horizontal("standing", "run_in")).with_columns(
-        **{f"score_{name}": _near("best", distance, _FAR) for name, distance in _PLACES.items()},
-        at_before=_near("paragraph", -1, ""),
-        at_1=_near("paragraph", 1, ""),
-        at_2=_near("paragraph", 2, ""),
+    own = scored.select(
+        "row", *SCORES, *_OF_SECTION,
+        best=pl.max_horizontal("standing", "run_in"),
         is_run_in=(pl.col("run_in") > pl.col("standing")) & pl.col("first").is_not_null(),
+    ).with_row_index("line")  # fmt: skip
+    near = own.with_columns(
+        **{f"score_{name}": _near("best", distance, _FAR) for name, distance in _PLACES.items()},
+        **{name: _near("line", distance, None) for name, distance in _NEIGHBOURS.items()},
     )
-    doubtful = near.filter(pl.col("best").abs() < DOUBT).with_columns(**_texts())
-    found = _compared(doubtful).with_columns(**_next()).with_columns(**_counted())
+    doubtful = near.filter(pl.col("best").is_between(SURELY_BODY, SURELY_HEADING, closed="none"))
+    texts = _with_paragraphs(doubtful, scored).with_columns(**_texts())
+    found = _compared(texts).with_columns(**_next()).with_columns(**_counted())
     return found.select("line", *(pl.col(name).cast(pl.Int32) for name in COLUMNS))
 
 
-def _near(name: str, distance: int, missing: int | str) -> pl.Expr:
+def _near(name: str, distance: int, missing: int | None) -> pl.Expr:
     """Return a column's value some paragraphs further on in the section, whose rows adjoin."""
     same = pl.col("row").shift(-distance) == pl.col("row")
     return pl.when(same).then(pl.col(name).shift(-distance)).otherwise(pl.lit(missing))
 
 
+def _with_paragraphs(doubtful: pl.DataFrame, scored: pl.DataFrame) -> pl.DataFrame:
+    """Add the text of each and of its neighbours: of the doubtful only, as text costs."""
+    paragraph, first = scored["paragraph"], scored["first"]
+    return doubtful.with_columns(
+        paragraph.gather(doubtful["line"]),
+        first.gather(doubtful["line"]),
+        first.gather(doubtful["at_1"]).alias("first_1"),
+        *(paragraph.gather(doubtful[name]).fill_null("").alias(name) for name in _NEIGHBOURS),
+    )
+
+
 def _texts() -> dict[str, pl.Expr]:
     """The candidate, the text below it, and the paragraphs before and after both."""
     line, run_in = pl.col("paragraph"), pl.col("is_run_in")
-    unit = pl.when(run_in).then("first").otherwise(line)
     rest = line.str.slice(pl.col("first").str.len_chars()).str.strip_chars_start()
-    below = pl.when(run_in).then(rest).otherwise(pl.col("at_1"))
-    after = pl.when(run_in).then(pl.col("at_1")).otherwise(pl.col("at_2"))
+    rest = pl.when(run_in).then(rest)
     return {
-        "unit": unit,
+        "unit": pl.when(run_in).then("first").otherwise(line),
         "own_score": pl.when(run_in).then("run_in").otherwise("standing"),
-        "below": below.str.slice(0, _BELOW),
-        "before": pl.col("at_before").str.slice(-_AROUND),
-        "after": after.str.slice(0, _AROUND),
-        "characters_below": below.str.len_chars(),
-        "characters_before": pl.col("at_before").str.len_chars(),
+        "rest": rest,
+        "below": pl.coalesce(rest, "at_1"),
+        "before": pl.col("at_before"),
+        "after": pl.when(run_in).then("at_1").otherwise("at_2"),
     }
 
 
 def _compared(lines: pl.DataFrame) -> pl.DataFrame:
     """Add how many of the words of one text are in another."""
-    found = lines.with_columns(**words.stemmed(_TEXTS))
-    taken_up = words.common("unit", "below")
+    stems = lines.with_columns(words.stemmed(lines, _TEXTS))
+    found = stems.with_columns(taken_up=words.common("unit", "below"))
+    taken_up = pl.col("taken_up")
     return found.with_columns(
-        **{f"{a}_{b}": words.shared(a, b) for a, b in _PAIRS},
+        unit_below=words.share(taken_up, "unit"),
         shared=taken_up.list.len(),
-        shared_new=taken_up.list.set_difference(pl.col("stems_before")).list.len(),
+        shared_new=taken_up.list.set_difference("stems_before").list.len(),
+        **{f"{a}_{b}": words.shared(a, b) for a, b in _PAIRS},
     )
 
 
 def _next() -> dict[str, pl.Expr]:
     """The first sentence below the candidate, and what comes then."""
-    sentence = pl.coalesce(first_sentence("below"), "below")
+    of_rest = pl.when("is_run_in").then(first_sentence("rest")).otherwise("first_1")
+    sentence = pl.coalesce(of_rest, "below")
     return {
         "next": sentence.str.to_lowercase(),
         "then": pl.col("below").str.slice(sentence.str.len_chars(), 250).str.to_lowercase(),
@@ -142,5 +154,7 @@ def _counted() -> dict[str, pl.Expr]:
         "harm_before": words.ends_in_harm(pl.col("before")),
         "harm_below": words.ends_in_harm(pl.col("below")),
         "characters_unit": unit.str.len_chars(),
+        "characters_below": pl.col("below").str.len_chars(),
+        "characters_before": pl.col("before").str.len_chars(),
         "characters_next": following.str.len_chars(),
     }

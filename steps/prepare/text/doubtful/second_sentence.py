@@ -64,7 +64,7 @@ def described(decided: pl.DataFrame) -> pl.DataFrame:
     cut = cut.with_columns(pl.col("later").str.strip_chars_start())
     cut = cut.with_columns(third=pl.coalesce(first_sentence("later"), "later"))
     found = cut.with_columns(pl.col(name).str.to_lowercase() for name in _TEXTS)
-    found = found.with_columns(**words.stemmed(_TEXTS)).with_columns(**_counted())
+    found = found.with_columns(words.stemmed(found, _TEXTS)).with_columns(**_counted())
     return found.select("line", "both", *(pl.col(name).cast(pl.Int32) for name in COLUMNS))
 
 

@@ -21,7 +21,10 @@ _LINES_AT_ONCE = 2_048  # bounds the memory
 
 @dataclass(frozen=True)
 class Trees:
-    """The nodes of all trees in one list; a leaf leads to itself."""
+    """The nodes of all trees in one list; a leaf leads to itself.
+
+    `below` has two places for each node: where a value leads up to the bound, and where beyond it.
+    """
 
     columns: Sequence[str]
     bias: int
@@ -29,8 +32,7 @@ class Trees:
     depth: int
     column: Values
     bound: Values
-    low: Values
-    high: Values
+    below: Values
     leaf: Values
 
     def scores(self, values: Values) -> Values:
@@ -46,8 +48,8 @@ class Trees:
         starts = np.arange(0, flat.size, width, dtype=np.int32)[:, None]
         at = np.repeat(self.roots[None, :], len(values), axis=0)
         for _ in range(self.depth):
-            smaller = flat.take(starts + self.column.take(at)) <= self.bound.take(at)
-            at = np.where(smaller, self.low.take(at), self.high.take(at))
+            larger = flat.take(starts + self.column.take(at)) > self.bound.take(at)
+            at = self.below.take(2 * at + larger)
         totals: Values = self.leaf.take(at).sum(axis=1, dtype=np.int32) + np.int32(self.bias)
         return totals
 
@@ -58,11 +60,11 @@ class Trees:
 
     def _path(self, node: int, line: Sequence[int]) -> tuple[str, int]:
         tests = []
-        while self.low[node] != node:
+        while self.below[2 * node] != node:
             name, bound = self.columns[self.column[node]], self.bound[node]
-            below = line[self.column[node]] <= bound
-            tests.append(f"{name} {'<=' if below else '>'} {bound}")
-            node = int((self.low if below else self.high)[node])
+            larger = line[self.column[node]] > bound
+            tests.append(f"{name} {'>' if larger else '<='} {bound}")
+            node = int(self.below[2 * node + larger])
         return " and ".join(tests), int(self.leaf[node])
 
 
@@ -73,7 +75,8 @@ def read(stored: Mapping[str, Any], columns: Sequence[str]) -> Trees:
         roots.append(len(rows))
         rows += _nodes(tree, len(rows))
         depths.append(_depth(tree, 0))
-    column, bound, low, high, leaf = np.array(rows, np.int32).reshape(-1, 5).T.copy()
+    nodes = np.array(rows, np.int32).reshape(-1, 5)
+    column, bound, _, _, leaf = nodes.T.copy()
     return Trees(
         columns=columns,
         bias=stored["bias"],
@@ -81,8 +84,7 @@ def read(stored: Mapping[str, Any], columns: Sequence[str]) -> Trees:
         depth=max(depths, default=0),
         column=column,
         bound=bound,
-        low=low,
-        high=high,
+        below=nodes[:, 2:4].ravel(),
         leaf=leaf,
     )
 

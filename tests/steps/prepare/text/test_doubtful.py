@@ -1,12 +1,14 @@
 """Paragraphs in doubt are judged again by trees, and headings run in may have two sentences."""
 
+import re
+
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from steps.prepare.text import heading_model
-from steps.prepare.text.doubtful import lines, second_sentence, trees
+from steps.prepare.text.doubtful import lines, second_sentence, trees, words
 from steps.prepare.text.heading_sequence import BODY, RUN_IN
 from steps.prepare.text.paragraphs import paragraphs
 from tests.steps.prepare.support import styled
@@ -52,11 +54,12 @@ def test_more_lines_than_fit_at_once_get_the_same_scores(monkeypatch: pytest.Mon
 def test_only_doubtful_paragraphs_are_judged_again(
     style: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lines, "DOUBT", 700)
+    monkeypatch.setattr(lines, "SURELY_BODY", -700)
+    monkeypatch.setattr(lines, "SURELY_HEADING", 600)
     before = scored(style)
     after = lines.judged(before, trees.read(CERTAIN, lines.COLUMNS))
     best = before.select(best=pl.max_horizontal("standing", "run_in"))["best"]
-    doubtful = best.abs() < lines.DOUBT
+    doubtful = (best > -700) & (best < 600)
     assert doubtful.any()
     changed = (after["standing"] != before["standing"]) | (after["run_in"] != before["run_in"])
     assert changed.to_list() == doubtful.to_list()
@@ -66,7 +69,8 @@ def test_only_doubtful_paragraphs_are_judged_again(
 
 @pytest.mark.parametrize("style", styled.HEADINGS)
 def test_every_column_has_a_value(style: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lines, "DOUBT", 700)
+    monkeypatch.setattr(lines, "SURELY_BODY", -700)
+    monkeypatch.setattr(lines, "SURELY_HEADING", 700)
     before = scored(style)
     as_if_run_in = before.filter(pl.col("first").is_not_null()).with_columns(kind=pl.lit(RUN_IN))
     for found, columns in (
@@ -75,6 +79,35 @@ def test_every_column_has_a_value(style: str, monkeypatch: pytest.MonkeyPatch) -
     ):
         assert not found.is_empty()
         assert found.select(columns).null_count().sum_horizontal().item() == 0
+
+
+def test_a_section_is_described_alone_as_among_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "SURELY_BODY", -100_001)
+    monkeypatch.setattr(lines, "SURELY_HEADING", 100_000)
+    alone = [scored(style) for style in styled.HEADINGS]
+    together = pl.concat(
+        one.with_columns(row=pl.lit(row, pl.UInt32)) for row, one in enumerate(alone)
+    )
+    assert len(lines.described(together)) == len(together)
+    expected = pl.concat(lines.described(one).select(lines.COLUMNS) for one in alone)
+    assert lines.described(together).select(lines.COLUMNS).equals(expected)
+
+
+words_of = st.lists(
+    st.sampled_from(["Costs,", "RISING", "prices", "we", "10", "lost", "markets:", "Pricey-costs"])
+)
+
+
+@given(st.lists(st.tuples(words_of, words_of), min_size=1, max_size=4))
+def test_a_text_has_the_stems_of_its_longer_words(found: list[tuple[list[str], list[str]]]) -> None:
+    texts = pl.DataFrame(
+        [tuple(map(" ".join, pair)) for pair in found], ["one", "other"], orient="row"
+    )
+    for name, stems in zip(texts.columns, words.stemmed(texts, texts.columns), strict=True):
+        assert stems.name == f"stems_{name}"
+        for text, own in zip(texts[name], stems.to_list(), strict=True):
+            longer = re.findall("[a-z]{5,}", text.lower())
+            assert sorted(own) == sorted({word[:6] for word in longer})
 
 
 def test_a_doubtful_score_is_explained() -> None:
