@@ -72,7 +72,7 @@ class Started:
         a session of this name, Databricks principal, mlflow's URIs.
         """
         federated = self.servers.record.identity == "federated"
-        proof = self._token(name) if federated else self._secret(name)
+        proof = self._token(name, session) if federated else self._secret(name)
         return (
             self.as_role(name, session)
             | proof
@@ -93,12 +93,12 @@ class Started:
             "DATABRICKS_CLIENT_SECRET": identity["clientSecret"],
         }
 
-    def _token(self, name: str) -> dict[str, str]:
+    def _token(self, name: str, session: str | None) -> dict[str, str]:
         """An access token, which lasts an hour; the SDK does not know how to get another."""
         from pipeline.local.setup import federation  # imports requests
 
         client_id = self.variables[f"{name.upper()}_CLIENT_ID"]
-        sts = self._client("sts", self.as_role(name))
+        sts = self._client("sts", self.as_role(name, session))
         token = federation.access_token(self.config.databricks.host, client_id, sts)
         return {"DATABRICKS_AUTH_TYPE": "pat", "DATABRICKS_TOKEN": token}
 

@@ -1,4 +1,4 @@
-"""Groups of decided rows, as Spark counts and hashes them."""
+"""Groups of decided rows, counted and hashed (`steps.prepare.verdict`)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """Counts and digests of all rows before anything is committed: kept, rejected, and why.
 
-found = Survey(groups)      # as `steps.prepare.verdict.surveyed` counts them on Spark
+found = Survey(groups)      # as `steps.prepare.verdict.counted` counts them
 check(found, rows=320)
 """
 

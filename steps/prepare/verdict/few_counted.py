@@ -47,8 +47,10 @@ def counted(rows: "DataFrame") -> Numbers:
         yield pa.record_batch([pa.array([text])], schema=_FOUND)
 
     one = rows.select(*KEPT.names).repartition(1)
-    (row,) = map_in_arrow(one, count, _FOUND).collect()
-    found: dict[str, Any] = json.loads(row["numbers"])
+    texts = map_in_arrow(one, count, _FOUND).collect()
+    if not texts:  # Spark's adaptive execution runs no task for a frame that it finds empty
+        return of_rows(pl.DataFrame(KEPT.empty_table()))
+    found: dict[str, Any] = json.loads(texts[0]["numbers"])
     made = (Group(**each | {"filings": tuple(each["filings"])}) for each in found["groups"])
     sizes = {int(size): number for size, number in found["family_sizes"].items()}
     return Numbers(**found | {"groups": tuple(made), "family_sizes": sizes})

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 TABLES = ("examples", "examples_rejected")
+ENGINES = ("connector", "connector, few rows", "delta-rs")
 
 pytestmark = needed
 
@@ -57,7 +58,7 @@ def in_order(rows: list[dict[str, Any]]) -> list[str]:
     return sorted(json.dumps(row, sort_keys=True) for row in rows)
 
 
-@pytest.mark.parametrize("engine", ["connector", "delta-rs"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_every_row_of_both_tables_is_the_same(
     engine: str, on_spark: dict[str, Any], on_sail: dict[str, Any]
 ) -> None:
@@ -68,7 +69,7 @@ def test_every_row_of_both_tables_is_the_same(
     assert on_sail["manifest"]["counts"]["examples_by_template"][COMPARE] > 4
 
 
-@pytest.mark.parametrize("engine", ["connector", "delta-rs"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_counts_and_content_digests_are_the_same(
     engine: str, on_spark: dict[str, Any], on_sail: dict[str, Any]
 ) -> None:
@@ -96,3 +97,8 @@ def test_spark_s_own_files_are_named_with_their_digest(on_spark: dict[str, Any])
     files = on_spark["connector"]["manifest"]["files"]
     assert sum(file["rows"] for file in files) == len(on_spark["connector"]["rows"]["examples"])
     assert all(file["path"].startswith("execution_id=abcdefghijkl/part-") for file in files)
+
+
+def test_a_table_without_rows_is_refused_as_on_sail(on_spark: dict[str, Any]) -> None:
+    """With adaptive execution Spark runs no task for a frame that it finds empty."""
+    assert "the raw table is empty at this version, nothing was written" in on_spark["empty"]

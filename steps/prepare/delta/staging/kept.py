@@ -102,7 +102,7 @@ class StagedFiles:
     def keep(
         self, kind: str, rows: "DataFrame", schema: pa.Schema, sharding: Sharding | None = None
     ) -> int:
-        """See `Staged`: in files like those of the kernel's rows."""
+        """See `Staged`: in a file for each task, with a segment for each shard (`segments`)."""
         task = tasks.keeping(*self._where, self.prefix, Kept(kind, schema, sharding))
         made = map_in_arrow(rows.select(*schema.names), task, WRITTEN)
         found = leased.again(made.collect, (self.keys,), doing=f"keep the rows of kind {kind}")

@@ -88,7 +88,8 @@ def columns_of(
         IntegrityError: it is not what was written.
     """
     with store.open_input_file(segment.path) as source:
-        content = source.read_at(segment.size, segment.offset)
+        there = source.size() - segment.offset  # reading beyond the end is an engine's fault
+        content = source.read_at(segment.size, segment.offset) if there > 0 else b""
     found = hashlib.sha256(content).hexdigest()
     if found != segment.sha256:
         raise IntegrityError(

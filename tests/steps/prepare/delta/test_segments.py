@@ -80,10 +80,11 @@ def test_a_segment_that_was_changed_is_noticed_and_the_others_are_read(tmp_path:
     assert len(rest) == len(ROWS) - broken.rows
 
 
-def test_a_file_that_was_cut_off_is_noticed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("left", [0, 100, -1])
+def test_a_file_that_was_cut_off_is_noticed(tmp_path: Path, left: int) -> None:
     found = stacks(tmp_path, Sharding("key", SHARDS))
     (path,) = tmp_path.iterdir()
-    path.write_bytes(path.read_bytes()[:-1])
+    path.write_bytes(path.read_bytes()[:left])
     last = max(found, key=lambda stack: stack[0].offset)
     with pytest.raises(IntegrityError, match="is not what was written"):
         read(tmp_path, [last], ["row"])

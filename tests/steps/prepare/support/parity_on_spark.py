@@ -4,8 +4,9 @@ Runs in build/spark-venv (scripts/spark-venv).
 
     python parity_on_spark.py <folder> <filings.jsonl | ->
 
-Prints one JSON line: per engine (`connector`: Spark's own Delta; `delta-rs`: our adapter on the
-JVM) the manifest and all rows.
+Writes found.json: the manifest and all rows by Spark's own Delta, decided by plans (`connector`)
+and in a task (`connector, few rows`), and by our adapter on the JVM (`delta-rs`); and what the
+connector answers to a table without rows (`empty`).
 """
 
 import importlib.resources
@@ -20,6 +21,7 @@ import edited  # as a script, this file's folder is on the path
 import fakes
 from deltalake import DeltaTable
 
+from steps.governance.errors import GovernanceError
 from steps.governance.names import UcName
 from steps.prepare.delta.delta_rs import DeltaRsStore
 from steps.prepare.delta.store import DeltaStore
@@ -98,11 +100,11 @@ def run(
     if isinstance(store, ConnectorStore):
         times = 2
         spark = store._spark
-        spark.sql("CREATE SCHEMA IF NOT EXISTS raw")
-        spark.sql("CREATE SCHEMA IF NOT EXISTS curated")
+        for schema in ("raw", "curated"):
+            spark.sql(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
+            spark.sql(f"CREATE SCHEMA {schema}")
         spark.sql(
-            f"CREATE TABLE IF NOT EXISTS {catalog_name}.raw.filings USING delta LOCATION "
-            f"'{folder / 'raw'}'"
+            f"CREATE TABLE {catalog_name}.raw.filings USING delta LOCATION '{folder / 'raw'}'"
         )
     names |= {"tasks": edited.MIX, "contract": edited.ANY}
     prepared = [
@@ -128,15 +130,22 @@ def main(folder: Path, filings: str) -> None:
         else fakes.real_filings(Path(filings))
     )
     spark = session(folder)
-    found = {}
+    found: dict[str, Any] = {}
     most = few.MOST
+    connector = ConnectorStore(spark)
     for engine, store, name in (
-        ("connector", ConnectorStore(spark), "spark_catalog"),
+        ("connector", connector, "spark_catalog"),
+        ("connector, few rows", connector, "spark_catalog"),
         ("delta-rs", DeltaRsStore(spark), "edgar"),
     ):
         (folder / engine).mkdir()
-        few.MOST = 0 if engine == "connector" else most  # one decides by Spark's plans
+        few.MOST = -1 if engine == "connector" else most  # decided by Spark's plans, or in a task
         found[engine] = run(folder / engine, rows, store, name)
+    (folder / "empty").mkdir()
+    try:
+        run(folder / "empty", [], connector, "spark_catalog")
+    except GovernanceError as error:
+        found["empty"] = str(error)
     spark.stop()
     (folder / "found.json").write_text(json.dumps(found))
 
