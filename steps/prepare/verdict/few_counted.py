@@ -48,7 +48,7 @@ def counted(rows: "DataFrame") -> Numbers:
 
     one = rows.select(*KEPT.names).repartition(1)
     texts = map_in_arrow(one, count, _FOUND).collect()
-    if not texts:  # Spark's adaptive execution runs no task for a frame that it finds empty
+    if not texts:  # findings/spark-adaptive-skips-the-task-of-an-empty-persisted-frame.sh
         return of_rows(pl.DataFrame(KEPT.empty_table()))
     found: dict[str, Any] = json.loads(texts[0]["numbers"])
     made = (Group(**each | {"filings": tuple(each["filings"])}) for each in found["groups"])
