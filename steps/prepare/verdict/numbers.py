@@ -6,6 +6,7 @@ numbers.families_by_size        # {"1": 201, "2": 10, "9 to 16": 1}
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import cached_property
 
 from steps.prepare.filings.groups import Group
 from steps.prepare.filings.survey import Survey
@@ -26,7 +27,7 @@ class Numbers:
     words: list[int]  # of the usable filings (`steps.prepare.filings.vocabulary`)
     overlap: float  # of eval with train (`steps.prepare.repeats.overlap`)
 
-    @property
+    @cached_property  # its measures are added up once too
     def survey(self) -> Survey:
         """Return the groups in their order."""
         return Survey(tuple(sorted(self.groups, key=Group.order)))

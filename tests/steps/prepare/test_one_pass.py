@@ -18,7 +18,7 @@ from steps.governance.errors import GovernanceError
 from steps.prepare import job
 from steps.prepare.delta import commits, data_files
 from steps.prepare.delta.staging import kept, tasks
-from steps.prepare.filings import decision, examination, examples
+from steps.prepare.filings import decision, examination, examples, measures
 from steps.prepare.verdict import few
 from tests.steps.prepare.support import fakes
 from tests.steps.prepare.support.world import World, another
@@ -73,6 +73,22 @@ def test_each_filing_is_examined_once_and_each_factor_written_once(
     duplicates = counts.rejected_by_reason["duplicate_section"]
     assert seen["write"] == counts.filings_kept + duplicates
     assert seen["factors"] == counts.examples_train + counts.examples_eval + 4 * duplicates
+
+
+@pytest.mark.parametrize("most", [few.MOST, 0])
+def test_the_measures_of_all_filings_are_added_up_once(
+    world: World, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr(few, "MOST", most)
+    calls, real = list[int](), measures.totals
+
+    def totals(lines: Any) -> measures.Measured:
+        calls.append(1)
+        return real(lines)
+
+    monkeypatch.setattr(measures, "totals", totals)
+    assert world.run().counts.examples_train > 0
+    assert len(calls) == 1
 
 
 def test_a_run_of_many_small_staged_and_data_files_has_the_same_rows(
